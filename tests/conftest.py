@@ -1,0 +1,35 @@
+"""Shape annotations are enforced in the whole suite, and the real images are found or their tests skipped."""
+
+from pathlib import Path
+
+import jaxtyping
+import pytest
+
+jaxtyping.install_import_hook("torchbasics", "beartype.beartype")
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def _shared(*parts: str) -> Path:
+    path = SHARED.joinpath(*parts)
+    if not path.exists():
+        pytest.skip(f"needs {'/'.join(parts)} in a folder named shared beside the checkout; it is not there")
+    return path
+
+
+@pytest.fixture(scope="session")
+def course_reference() -> Path:
+    """The figures printed in public notebooks."""
+    return _shared("reference", "course_reference.json")
+
+
+@pytest.fixture(scope="session")
+def cat_files() -> tuple[Path, Path]:
+    """The course's real images: 209 to train on and 50 to test on, 64x64x3."""
+    return _shared("data", "train_catvnoncat.h5"), _shared("data", "test_catvnoncat.h5")
+
+
+@pytest.fixture(scope="session")
+def cifar_cat_files() -> tuple[Path, Path]:
+    """4,000 and 1,000 real images, 32x32x3."""
+    return _shared("data", "train_cifar_cat.h5"), _shared("data", "test_cifar_cat.h5")

@@ -1,0 +1,83 @@
+"""What a data set is: X (n_x, m) and Y (1, m), to train and to test on, and what a column of X means.
+
+Legend: m examples, n_x inputs, H height, W width, C channels.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from torchbasics.errors import InputError
+
+
+@dataclass(frozen=True)
+class ImageShape:
+    """How a column of X is an image: the one place that knows the order of its pixels.
+
+    The course flattens (H, W, C) in C order, so that x[0], x[1], x[2] are red, green and blue of the top left pixel.
+    Whatever order a file has, X is in this one.
+    """
+
+    height: int
+    width: int
+    channels: int
+
+    @property
+    def n_x(self) -> int:
+        """H W C, the length of a column of X."""
+        return self.height * self.width * self.channels
+
+    def images(self, X: Float[Tensor, "n_x k"]) -> Float[Tensor, "k C H W"]:
+        """The columns of X as images in the layout that torchvision and TensorBoard draw. A view."""
+        return X.T.reshape(-1, self.height, self.width, self.channels).permute(0, 3, 1, 2)
+
+
+@dataclass(frozen=True)
+class Split:
+    """m examples: X (n_x, m) and Y (1, m) of the same floating dtype, labels 0 or 1. Memory lies examples-first."""
+
+    X: Float[Tensor, "n_x m"]
+    Y: Float[Tensor, "1 m"]
+
+    @property
+    def m(self) -> int:
+        """The number of examples."""
+        return self.X.shape[-1]
+
+    def to(self, device: torch.device | str) -> "Split":
+        """The same examples on another device."""
+        return Split(self.X.to(device), self.Y.to(device))
+
+
+@dataclass(frozen=True)
+class Data:
+    """A training set, a test set and what they show.
+
+    `classes` names label 0 and label 1. `image` is None where a column of X is no picture. `pixel_scale` is what raw
+    pixels were divided by (255 for the course's images), and is 1.0 for data that is used as it is.
+    """
+
+    name: str
+    train: Split
+    test: Split
+    classes: tuple[str, str]
+    image: ImageShape | None
+    pixel_scale: float
+
+    def __post_init__(self) -> None:
+        if self.train.X.shape[0] != self.test.X.shape[0]:
+            raise InputError(
+                f"{self.name}: the training examples have n_x = {self.train.X.shape[0]} inputs and the test examples "
+                f"{self.test.X.shape[0]}; both need the same (images: the same height, width and channels)"
+            )
+
+    @property
+    def n_x(self) -> int:
+        """The number of inputs, n[0]."""
+        return self.train.X.shape[0]
+
+    def to(self, device: torch.device | str) -> "Data":
+        """The same data on another device."""
+        return Data(self.name, self.train.to(device), self.test.to(device), self.classes, self.image, self.pixel_scale)
