@@ -7,8 +7,8 @@ from collections.abc import Iterable
 class InputError(ValueError):
     """The user gave something that cannot be used; the message is one line that the user can act on.
 
-    The command line prints the message and exits with code 2. Our own broken invariants are `assert`s instead, so that a
-    bug of ours is never mistaken for a mistake of the user's.
+    The command line prints the message and exits with code 2. Our own broken invariants are `assert`s instead, so that
+    a bug of ours is never mistaken for a mistake of the user's.
     """
 
 

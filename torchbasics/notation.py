@@ -1,7 +1,7 @@
 r"""The notes' symbols, shapes and the 1/m rule: the one page that everything else follows.
 
-**Symbols.** $m$ examples; $n^{[l]}$ units in layer $l$ of $L$, $n_x = n^{[0]}$ inputs; $X = A^{[0]}$ the inputs, $Y$ the
-labels, $\hat Y = A^{[L]}$ the predictions.
+**Symbols.** $m$ examples; $n^{[l]}$ units in layer $l$ of $L$, $n_x = n^{[0]}$ inputs; $X = A^{[0]}$ the inputs, $Y$
+the labels, $\hat Y = A^{[L]}$ the predictions.
 
 | symbol | shape | meaning |
 |---|---|---|
@@ -21,11 +21,11 @@ $m\,\partial J/\partial A$; $dW$ and $db$ are the gradients of the cost $J$ itse
 
 $$dW^{[l]} = \frac1m\, dZ^{[l]} A^{[l-1]T}, \qquad db^{[l]} = \frac1m \sum_{i=1}^{m} dZ^{[l](i)}.$$
 
-So autograd's $\partial J/\partial Z$ times $m$ is the notes' $dZ$ (`dZ_from_autograd`), and autograd's $\partial J/\partial W$ *is* the
-notes' $dW$.
+So autograd's $\partial J/\partial Z$ times $m$ is the notes' $dZ$ (`dZ_from_autograd`), and autograd's
+$\partial J/\partial W$ *is* the notes' $dW$.
 
-**At a kink** the layers follow torch, ReLU'(0) = 0 and LeakyReLU'(0) = slope, where the notes write g'(0) = 1. Either is a
-subgradient; the docstrings of `torchbasics.layers.activation` say which is used.
+**At a kink** the layers follow torch, ReLU'(0) = 0 and LeakyReLU'(0) = slope, where the notes write g'(0) = 1. Either
+is a subgradient; the docstrings of `torchbasics.layers.activation` say which is used.
 
 Source: Neural Networks and Deep Learning, weeks 2 to 4, "Deep Learning notation".
 """

@@ -1,0 +1,52 @@
+"""The contract that every layer keeps, so that one sweep serves every network."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import ClassVar
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class Layer(nn.Module, ABC):
+    """One step of the forward sweep, A_prev -> A, and its hand-derived step of the backward sweep, dA -> dA_prev.
+
+    It is an `nn.Module`, so that devices, dtypes, `state_dict` and printing come for free, but its parameters have
+    `requires_grad=False`: every gradient is written by hand into `.grad`, where any `torch.optim` optimizer finds it.
+
+    `symbol` is the notes' letter for what comes out: "Z" for a layer with weights, "A" for an activation. `twin_names`
+    maps each parameter's name here to its name in the twin.
+    """
+
+    symbol: ClassVar[str]
+    twin_names: ClassVar[dict[str, str]] = {}
+
+    @abstractmethod
+    def forward(self, A_prev: Tensor) -> Tensor:
+        """Compute A from A_prev, both with the examples last, and cache what `backward` needs."""
+
+    @abstractmethod
+    def backward(self, dA: Tensor) -> Tensor:
+        """Compute dA_prev from dA, both m times autograd's, and write dJ/dW, dJ/db into the parameters' `.grad`."""
+
+    def gradients(self, dA: Tensor) -> None:
+        """Do what `backward` does but for dA_prev: all that the first layer of a network has to do.
+
+        Leaving out dA[0], which nobody asks for, saves half of the backward sweep on wide inputs.
+        """
+        if self.twin_names:
+            self.backward(dA)
+
+    @abstractmethod
+    def twin(self) -> nn.Module:
+        """Return an independent module of stock `torch.nn` parts with equal values, which takes the examples first."""
+
+    def pairs(self, twin: nn.Module) -> Iterator[tuple[str, nn.Parameter, nn.Parameter]]:
+        """Yield (name, our parameter, the twin's parameter); the two hold equally many numbers in the same order."""
+        for name, twin_name in self.twin_names.items():
+            yield name, self.get_parameter(name), twin.get_parameter(twin_name)
+
+
+def parameter(values: Float[Tensor, "..."]) -> nn.Parameter:
+    """A parameter that autograd leaves alone."""
+    return nn.Parameter(values, requires_grad=False)
