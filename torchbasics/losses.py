@@ -40,6 +40,10 @@ class Loss(nn.Module, ABC):
         """The predictions A[L]: what the last layer gives, unless the loss has the last activation in it."""
         return A
 
+    def output_twin(self) -> nn.Module:
+        """The stock module that does what `output` does."""
+        return nn.Identity()
+
 
 class SquaredError(Loss):
     r"""$\mathcal L(\hat y, y) = \frac12 (\hat y - y)^2$, and dA = A - Y.
@@ -123,6 +127,10 @@ class SigmoidCrossEntropy(Loss):
     def output(self, Z: Float[Tensor, "n_y m"]) -> Float[Tensor, "n_y m"]:
         """A[L] = sigmoid(Z[L])."""
         return torch.sigmoid(Z)
+
+    def output_twin(self) -> nn.Sigmoid:
+        """`nn.Sigmoid`."""
+        return nn.Sigmoid()
 
     def twin(self) -> nn.Module:
         """`nn.BCEWithLogitsLoss`, averaged over the examples."""

@@ -1,0 +1,60 @@
+"""Checkpoints: all that a run needs to go on bit for bit, or to classify a picture, in one file.
+
+The file is replaced in one step: a kill at any moment leaves the old one or the new one whole.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from torchbasics.errors import InputError
+
+NAME = "checkpoint.pt"
+
+
+def save(folder: Path, content: dict[str, Any]) -> Path:
+    """Write `content` (tensors and plain values) to the folder's checkpoint: all of it, or none.
+
+    It goes to a temporary file first, reaches the disk, and then takes the old one's name in one step.
+    """
+    path, temporary = folder / NAME, folder / f"{NAME}.{os.getpid()}.tmp"
+    try:
+        with temporary.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    # The new name reaches the disk with its directory; Windows can't open one, and has no need to.
+    if os.name == "posix":
+        directory = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    return path
+
+
+def load(folder: Path) -> dict[str, Any]:
+    """Read a run's checkpoint onto the CPU. Nothing in the file is executed (`weights_only=True`).
+
+    Raises `InputError` if there is no such run, it has no checkpoint, or the file is none of ours.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        parent = folder.parent
+        runs = sorted(child.name for child in parent.iterdir() if (child / NAME).is_file()) if parent.is_dir() else []
+        found = f"{parent} has runs {', '.join(runs)}" if runs else f"{parent} has no runs"
+        raise InputError(f"no run with a checkpoint at {folder}: {found}; give the folder that train wrote")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # A damaged or foreign file comes as RuntimeError, UnpicklingError, EOFError, ...: all mean the same here.
+        reason = str(error).splitlines()[0][:120]
+        raise InputError(f"{path} can't be read as a checkpoint ({reason}); train the run again") from error
+    if not isinstance(content, dict) or content.get("format") != 1:
+        raise InputError(f"{path} is not a checkpoint of this version of torchbasics; train the run again")
+    return content

@@ -1,0 +1,103 @@
+"""Pictures of a run: the cost curves, the first layer's weights as images, the test pictures it gets wrong."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor
+from torchvision.utils import make_grid
+
+from torchbasics.data.base import Data, ImageShape
+from torchbasics.training.log import Step
+
+# Manual and torch keep their colours in every picture; dashes let the curve underneath be seen.
+COLOURS = {"manual": "#0077bb", "torch": "#ee7733"}
+DASHES = {"manual": "-", "torch": (0, (4, 4))}
+
+
+def cost_curves(engines: Sequence[str], steps: Sequence[Step], title: str) -> Figure:
+    """J by iteration for every engine; with two engines, log10 |J_manual - J_torch| below it on the same axis."""
+    both = len(engines) == 2
+    figure = Figure(figsize=(8, 5.5 if both else 4), layout="constrained")
+    if both:
+        cost, difference = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    else:
+        cost = figure.subplots()
+    iterations = [step.iteration for step in steps]
+    for k, name in enumerate(engines):
+        J = [step.costs[k] for step in steps]
+        cost.plot(iterations, J, label=name, color=COLOURS[name], linestyle=DASHES[name], linewidth=2)
+    cost.set_title(title)
+    cost.set_ylabel("cost J")
+    cost.grid(alpha=0.3)
+    cost.legend(frameon=False)
+    if both:
+        differences = np.array([step.cost_difference for step in steps])
+        with np.errstate(divide="ignore"):  # equal to the last bit: no point rather than -inf
+            exponent = np.log10(differences)
+        exponent[differences == 0] = np.nan
+        difference.plot(iterations, exponent, ".", color="#555555", markersize=2)
+        difference.set_ylabel("log10 |J - J|")
+        difference.grid(alpha=0.3)
+        difference.set_xlabel("iteration")
+    else:
+        cost.set_xlabel("iteration")
+    return figure
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a PNG: all of it, or none."""
+    temporary = path.with_suffix(".tmp")
+    FigureCanvasAgg(figure).print_png(str(temporary))
+    temporary.replace(path)
+
+
+def pixels(figure: Figure) -> UInt8[np.ndarray, "H W 3"]:
+    """The figure as an image."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[:, :, :3]
+
+
+def weight_images(W: Float[Tensor, "n n_x"], image: ImageShape, most: int = 32) -> Float[Tensor, "C H W"]:
+    """The first layer's weights, one picture per unit: grey is 0, and each unit reaches to its own largest |w|.
+
+    A unit answers most to the input that looks like its picture.
+    """
+    pictures = image.images(W[:most].T).detach().cpu().float()
+    largest = pictures.abs().amax(dim=(1, 2, 3), keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
+    pictures = 0.5 + pictures / largest / 2
+    # Small pictures are drawn large enough to be seen.
+    scale = max(1, 96 // max(image.height, image.width))
+    pictures = pictures.repeat_interleave(scale, dim=2).repeat_interleave(scale, dim=3)
+    grid: Tensor = make_grid(pictures, nrow=8, padding=2, pad_value=1.0)
+    return grid
+
+
+def mistakes(data: Data, probabilities: Float[Tensor, "1 m"], most: int = 16) -> Figure | None:
+    """The test pictures that are classified wrongly, worst first, each with its probability; None if there are none."""
+    assert data.image is not None
+    Y = data.test.Y
+    wrong = ((probabilities > 0.5) != (Y > 0.5)).squeeze(0).nonzero().squeeze(1)
+    if not len(wrong):
+        return None
+    order = (probabilities - Y).abs()[0, wrong].argsort(descending=True)
+    worst = wrong[order][:most]
+    pictures = data.image.images(data.test.X[:, worst]).permute(0, 2, 3, 1).cpu().float().clamp(0, 1).numpy()
+    columns = min(4, len(worst))
+    rows = -(-len(worst) // columns)
+    figure = Figure(figsize=(2 * columns, 2.3 * rows + 0.5), layout="constrained")
+    figure.suptitle(f"{len(wrong)} of {data.test.m} test pictures wrong, the surest first")
+    for axis, picture, index in zip(
+        figure.subplots(rows, columns, squeeze=False).flat, pictures, worst.tolist(), strict=False
+    ):
+        axis.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        p, label = probabilities[0, index].item(), data.classes[int(Y[0, index].item())]
+        axis.set_title(f"p({data.classes[1]}) = {p:.2f}\nis {label}", fontsize=9)
+    for axis in figure.axes:
+        axis.set_axis_off()
+    return figure

@@ -1,0 +1,228 @@
+"""What a run shows, and when: every step what is cheap, at intervals what is not.
+
+| tag | run | when |
+|---|---|---|
+| cost | manual, torch | every step (every k-th beyond 5,000) |
+| log10_cost | difference | as cost: log10 abs(J_manual - J_torch), -20 where the two are equal to the last bit |
+| largest_dW | difference | as cost: the largest difference between the engines' dW and db |
+| largest_dW_minus_autograd | difference | at intervals: dW, db by hand against autograd *at the same parameters* |
+| accuracy/train, accuracy/test | manual, torch | at intervals |
+| gradient_norm/layer_l | manual, torch | at intervals |
+| W/Wl, dW/dWl | manual, torch | histograms, ten times a run |
+| first_layer | manual, torch | W1 as pictures, ten times a run |
+| mistakes, pr_curve, result/... | manual, torch | at the end |
+
+In float32 the engines' parameters part, and with them their gradients; largest_dW_minus_autograd is free of that.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.tensorboard import summary
+
+from torchbasics.data.base import Data
+from torchbasics.network import Network
+from torchbasics.notation import examples_first
+from torchbasics.training import pictures
+from torchbasics.training.board import Board
+from torchbasics.training.engines import Engine
+from torchbasics.training.log import Log, Step
+
+# log10 |J - J| of costs that are equal to the last bit, which has no logarithm.
+EQUAL = -20.0
+MOST_POINTS = 5000
+
+
+class Diverged(ArithmeticError):
+    """A cost became NaN or infinite."""
+
+    def __init__(self, step: Step, engine: str, cost: float) -> None:
+        super().__init__(f"the cost became {cost} at iteration {step.iteration} ({engine})")
+        self.step = step
+
+
+class Recorder:
+    """Watches the loop, and writes the run's log and its TensorBoard events. Costs wait on the device, 64 at a time."""
+
+    def __init__(
+        self,
+        folder: Path,
+        engines: Sequence[Engine],
+        network: Network,
+        data: Data,
+        iterations: range,
+        batch_size: int,
+        progress: Callable[[Step], None],
+        worst_dW_minus_autograd: float = 0.0,
+    ) -> None:
+        self.engines, self.network, self.data, self.progress = engines, network, data, progress
+        start = iterations.start
+        self.log = Log(folder, [engine.name for engine in engines], start)
+        self.boards = {engine.name: Board(folder / engine.name, start) for engine in engines}
+        self.worst_dW_minus_autograd = worst_dW_minus_autograd
+        self.pairs: list[tuple[torch.nn.Parameter, torch.nn.Parameter]] = []
+        if len(engines) == 2:
+            self.difference = Board(folder / "difference", start)
+            twin = engines[1].module
+            assert isinstance(twin, torch.nn.Sequential)
+            self.pairs = [(ours, theirs) for _, ours, theirs in network.pairs(twin)]
+        self.thin = math.ceil(iterations.stop / MOST_POINTS)
+        # An evaluation costs a third of a step per example: keep it to about 3 % of the run, and to 50 points.
+        examples = data.train.m + data.test.m
+        self.every = max(1, iterations.stop // 50, math.ceil(examples / (0.1 * batch_size)))
+        self.seldom = max(self.every, iterations.stop // 10)
+        self._waiting: list[tuple[int, Tensor]] = []
+
+    def step(self, i: int, costs: list[Tensor], X: Tensor, Y: Tensor) -> None:
+        """Look at iteration i between its gradients and its update. Raises `Diverged`."""
+        values = [cost.double() for cost in costs]
+        if self.pairs:
+            values.append(largest_difference([(a.grad, b.grad) for a, b in self.pairs]).double())
+        self._waiting.append((i, torch.stack(values)))
+        if i % self.every == 0:
+            self.drain()
+            self.snapshot(i)
+            if self.pairs:
+                self._against_autograd(i, X, Y)
+        elif len(self._waiting) == 64:
+            self.drain()
+        if i % self.seldom == 0:
+            self.weights(i)
+
+    def drain(self) -> None:
+        """Write what waits. Raises `Diverged` at the first cost that is no number, which is still written."""
+        if not self._waiting:
+            return
+        rows = torch.stack([values for _, values in self._waiting]).tolist()
+        iterations = [i for i, _ in self._waiting]
+        self._waiting.clear()
+        for i, row in zip(iterations, rows, strict=True):
+            costs = tuple(row[: len(self.engines)])
+            step = Step(i, costs, row[-1] if self.pairs else None)
+            self.log.add(step)
+            if i % self.thin == 0:
+                self._curves(step)
+            if not step.finite:
+                self.flush()
+                k = next(k for k, cost in enumerate(costs) if not math.isfinite(cost))
+                raise Diverged(step, self.engines[k].name, costs[k])
+        self.progress(step)
+        self.flush()
+
+    def _curves(self, step: Step) -> None:
+        for engine, cost in zip(self.engines, step.costs, strict=True):
+            self.boards[engine.name].scalars(step.iteration, {"cost": cost})
+        if step.gap is not None and step.finite:
+            difference = step.cost_difference
+            log10_cost = math.log10(difference) if difference else EQUAL
+            self.difference.scalars(step.iteration, {"log10_cost": log10_cost, "largest_dW": step.gap})
+
+    def snapshot(self, i: int) -> None:
+        """Accuracies and gradient norms."""
+        for engine in self.engines:
+            values = {}
+            for name, split in (("train", self.data.train), ("test", self.data.test)):
+                _, A = engine.cost_and_predictions(split.X, split.Y)
+                values[f"accuracy/{name}"] = accuracy(A, split.Y)
+            for layer, gradients in self._layers(engine).items():
+                norm = torch.nn.utils.get_total_norm([gradient for _, _, gradient in gradients])
+                values[f"gradient_norm/layer_{layer}"] = norm.item()
+            self.boards[engine.name].scalars(i, values)
+
+    def weights(self, i: int) -> None:
+        """Histograms of W and dW, and the first layer as pictures."""
+        for engine in self.engines:
+            board = self.boards[engine.name]
+            for layer, parameters in self._layers(engine).items():
+                for name, values, gradient in parameters:
+                    board.add(i, summary.histogram(f"{name}/{name}{layer}", values, bins=64))
+                    board.add(i, summary.histogram(f"d{name}/d{name}{layer}", gradient, bins=64))
+            if self.data.image is not None:
+                W1 = self._layers(engine)["1"][0][1]
+                board.add(
+                    i, summary.image("first_layer", pictures.weight_images(W1, self.data.image), dataformats="CHW")
+                )
+
+    def finish(self, i: int, hyperparameters: dict[str, Any]) -> dict[str, dict[str, float]]:
+        """Everything that is shown at the end; return cost and accuracies by engine."""
+        self.drain()
+        self.snapshot(i)
+        self.weights(i)
+        results = {}
+        for engine in self.engines:
+            board = self.boards[engine.name]
+            J, A_train = engine.cost_and_predictions(self.data.train.X, self.data.train.Y)
+            _, A_test = engine.cost_and_predictions(self.data.test.X, self.data.test.Y)
+            result = {
+                "cost": J.item(),
+                "train_accuracy": accuracy(A_train, self.data.train.Y),
+                "test_accuracy": accuracy(A_test, self.data.test.Y),
+            }
+            results[engine.name] = result
+            labels, probabilities = self.data.test.Y.flatten().cpu(), A_test.flatten().cpu()
+            board.add(i, summary.pr_curve("pr_curve", labels.bool().numpy(), probabilities.numpy()))
+            if self.data.image is not None:
+                figure = pictures.mistakes(self.data, A_test)
+                if figure is not None:
+                    board.add(i, summary.image("mistakes", pictures.pixels(figure), dataformats="HWC"))
+            metrics = {f"result/{name}": value for name, value in result.items()}
+            board.scalars(i, metrics)
+            for part in summary.hparams({**hyperparameters, "engine": engine.name}, metrics):
+                board.add(i, part)
+        self.flush()
+        return results
+
+    def flush(self) -> None:
+        """Let everything written so far be read, and survive a kill."""
+        self.log.flush()
+        for board in self._all_boards():
+            board.flush()
+
+    def close(self) -> None:
+        """Close every file."""
+        self.log.close()
+        for board in self._all_boards():
+            board.close()
+
+    def _all_boards(self) -> list[Board]:
+        return [*self.boards.values(), *([self.difference] if self.pairs else [])]
+
+    def _against_autograd(self, i: int, X: Tensor, Y: Tensor) -> None:
+        """Differentiate a fresh twin at the manual engine's own parameters, on the same batch."""
+        twin = self.network.twin()
+        self.network.loss.twin()(twin(examples_first(X)), examples_first(Y)).backward()
+        largest = largest_difference([(ours.grad, theirs.grad) for _, ours, theirs in self.network.pairs(twin)]).item()
+        self.difference.scalars(i, {"largest_dW_minus_autograd": largest})
+        self.worst_dW_minus_autograd = max(self.worst_dW_minus_autograd, largest)
+
+    def _layers(self, engine: Engine) -> dict[str, list[tuple[str, Tensor, Tensor]]]:
+        """Layer l -> [(W, values, gradient), (b, values, gradient)], by the notes' names on either engine."""
+        if engine.module is self.network:
+            named = list(self.network.notes_parameters())
+        else:
+            assert isinstance(engine.module, torch.nn.Sequential)
+            named = [(name, theirs) for name, _, theirs in self.network.pairs(engine.module)]
+        layers: dict[str, list[tuple[str, Tensor, Tensor]]] = {}
+        for name, parameter in named:
+            assert parameter.grad is not None
+            layers.setdefault(name[1:], []).append((name[0], parameter.detach(), parameter.grad))
+        return layers
+
+
+def accuracy(A: Tensor, Y: Tensor) -> float:
+    """The fraction of examples whose p > 1/2 agrees with the label."""
+    return ((A > 0.5) == (Y > 0.5)).double().mean().item()
+
+
+def largest_difference(pairs: Sequence[tuple[Tensor | None, Tensor | None]]) -> Tensor:
+    """The largest |a - b| over all entries of all pairs, each the same numbers in the same order."""
+    differences = []
+    for a, b in pairs:
+        assert a is not None
+        assert b is not None
+        differences.append(a - b.view_as(a))
+    return torch.nn.utils.get_total_norm(differences, norm_type=math.inf)

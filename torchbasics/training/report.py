@@ -1,0 +1,106 @@
+"""What a run says in the terminal: the progress bar while it trains, the table when it has."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from torchbasics.training.config import TrainConfig
+from torchbasics.training.log import Step
+
+if TYPE_CHECKING:
+    from torchbasics.training.record import Recorder
+    from torchbasics.training.run import Run
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        """Iterations per second, over the last moments."""
+        return Text(f"{task.speed:,.0f} it/s" if task.speed else "", style="dim")
+
+
+@contextmanager
+def progress(iterations: range, console: Console) -> Iterator[Callable[[Step], None]]:
+    """A bar with cost and rate; yields what moves it."""
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("cost {task.fields[cost]}"),
+        _Rate(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("", total=iterations.stop, completed=iterations.start, cost="")
+
+        def show(step: Step) -> None:
+            bar.update(task, completed=step.iteration + 1, cost=f"{step.costs[0]:.6f}")
+
+        yield show
+
+
+def title(run: "Run") -> str:
+    """The run in one line: network, data, and how it descends."""
+    config, data = run.config, run.data
+    batch = "" if config.batch_size is None else f", batches of {config.batch_size}"
+    sizes = "-".join(config.layers)
+    return (
+        f"{config.model} {sizes} on {data.name}: {data.train.m:,} + {data.test.m:,} examples, "
+        f"{config.optimizer}, learning rate {config.learning_rate:g}{batch}"
+    )
+
+
+def hyperparameters(config: TrainConfig) -> dict[str, Any]:
+    """What TensorBoard's HParams tab compares runs by."""
+    return {
+        "model": config.model,
+        "data": Path(config.data).stem,
+        "layers": "-".join(config.layers),
+        "activation": config.activation,
+        "optimizer": config.optimizer,
+        "learning_rate": config.learning_rate,
+        "iterations": config.iterations,
+        "batch_size": config.batch_size or 0,
+        "init": config.init,
+        "seed": config.seed,
+        "device": config.device,
+        "dtype": config.dtype,
+    }
+
+
+def show(
+    console: Console,
+    run: "Run",
+    recorder: "Recorder",
+    steps: Sequence[Step],
+    done: int,
+    results: dict[str, dict[str, float]],
+) -> None:
+    """The table: cost, accuracies and seconds by engine, how far the engines part, and where to look next."""
+    end = run.iterations.stop
+    heading = f"after {done:,} iterations" if done == end else f"stopped after {done:,} of {end:,} iterations"
+    table = Table(title=heading, title_justify="left")
+    table.add_column("")
+    for name in results:
+        table.add_column(name, justify="right")
+    table.add_row("cost", *(f"{result['cost']:.6f}" for result in results.values()))
+    table.add_row("train accuracy", *(f"{result['train_accuracy']:.2%}" for result in results.values()))
+    table.add_row("test accuracy", *(f"{result['test_accuracy']:.2%}" for result in results.values()))
+    table.add_row("seconds", *(f"{run.seconds[name]:.1f}" for name in results))
+    console.print(table)
+    if len(results) == 2:
+        worst = max(steps, key=lambda step: step.cost_difference)
+        console.print(
+            f"largest |J_manual - J_torch|  {worst.cost_difference:.2g} (iteration {worst.iteration:,})\n"
+            f"largest |dW - dW_autograd|    {recorder.worst_dW_minus_autograd:.2g} (at the same parameters)",
+            highlight=False,
+        )
+    if done < end:
+        console.print(f"go on with:  torchbasics resume {run.folder}", highlight=False, soft_wrap=True)
+    console.print(f"curves:      tensorboard --logdir {run.folder}", highlight=False, soft_wrap=True)
+    if run.data.image is not None:
+        console.print(f"a picture:   torchbasics predict {run.folder} IMAGE", highlight=False, soft_wrap=True)

@@ -1,0 +1,229 @@
+"""One training run from its configuration to its last file: create or resume, train, report."""
+
+import itertools
+import json
+import time
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from torchbasics.data import NAMES, load
+from torchbasics.data.base import Data
+from torchbasics.errors import InputError
+from torchbasics.initialisation import initialise
+from torchbasics.models import ACTIVATIONS, deep
+from torchbasics.network import Network
+from torchbasics.training import checkpoint, engines, log, pictures, report
+from torchbasics.training.batches import Batches
+from torchbasics.training.config import TrainConfig
+from torchbasics.training.loop import descend, stop_on_ctrl_c
+from torchbasics.training.record import Diverged, Recorder
+
+# Between two checkpoints of a long run; a short one writes its only one at the end.
+CHECKPOINT_SECONDS = 30.0
+
+
+@dataclass
+class Run:
+    """A run that is ready to train: `start` updates are behind it, `config.iterations` is where it ends."""
+
+    folder: Path
+    config: TrainConfig
+    data: Data
+    network: Network
+    engines: list[engines.Engine]
+    batches: Batches
+    start: int
+    seconds: dict[str, float]
+    worst_dW_minus_autograd: float = 0.0
+
+    @property
+    def iterations(self) -> range:
+        """The iterations still to do."""
+        assert self.config.iterations is not None
+        return range(self.start, self.config.iterations)
+
+
+def create(config: TrainConfig) -> Run:
+    """Check everything, read the data, build the engines, and only then make the run's folder.
+
+    Raises `InputError` for whatever of the configuration or the data can't be used; nothing is written then.
+    """
+    config.check()
+    device, dtype = pick_device(config.device, config.dtype), getattr(torch, config.dtype)
+    folder = free_folder(config)
+    data = load(config.data, config.test_data, dtype=dtype, seed=config.seed).to(device)
+    if config.batch_size is not None and config.batch_size > data.train.m:
+        raise InputError(f"--batch-size {config.batch_size}: there are only {data.train.m} training examples")
+    config = config.resolve(data.n_x)
+    if config.data not in NAMES:
+        # A resumed run may be started from another folder.
+        config = replace(config, data=str(Path(config.data).resolve()))
+    assert config.init is not None
+    network = initialise(build(config).to(device, dtype), config.init, config.seed)
+    run = _assemble(folder, config, data, network)
+    try:
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text(json.dumps(config.to_dict(), indent=2) + "\n")
+    except OSError as error:
+        raise InputError(f"can't write the run to {folder}: {error.strerror}; choose another --runs-dir") from error
+    return run
+
+
+def resume(folder: Path, iterations: int | None) -> Run:
+    """The run as its checkpoint left it, to go on to `iterations` updates (its own number if None).
+
+    Raises `InputError` if there is no checkpoint, its data has changed, or nothing is left to do.
+    """
+    saved = checkpoint.load(folder)
+    config = TrainConfig.from_dict(saved["config"])
+    config = replace(config, iterations=iterations or config.iterations)
+    start = saved["iteration"]
+    assert config.iterations is not None
+    if config.iterations <= start:
+        raise InputError(f"{folder} has its {start} iterations; give --iterations with more than {start} to go on")
+    device, dtype = pick_device(config.device, config.dtype), getattr(torch, config.dtype)
+    data = load(config.data, config.test_data, dtype=dtype, seed=config.seed).to(device)
+    if [data.n_x, data.train.m] != saved["examples"]:
+        raise InputError(
+            f"{config.data} now has n_x = {data.n_x} and m = {data.train.m}, the run was trained on n_x, m = "
+            f"{saved['examples']}: train a new run"
+        )
+    run = _assemble(folder, config, data, build(config).to(device, dtype))
+    for engine in run.engines:
+        engine.restore(saved["engines"][engine.name])
+    run.batches.restore(saved["batches"])
+    run.start, run.seconds, run.worst_dW_minus_autograd = start, saved["seconds"], saved["worst_dW_minus_autograd"]
+    if saved["threads"] != torch.get_num_threads():
+        warnings.warn(
+            f"the run was trained with {saved['threads']} threads and goes on with {torch.get_num_threads()}: "
+            "sums round differently, so it will not be bit for bit what one session gives",
+            stacklevel=2,
+        )
+    return run
+
+
+def train(run: Run, console: Console) -> int:
+    """Train, record, report; return the exit code: 0, or 130 after Ctrl-C.
+
+    Raises `InputError` when a cost stops being a number; the log and the last good checkpoint are kept.
+    """
+    config = run.config
+    console.print(report.title(run), highlight=False)
+    with report.progress(run.iterations, console) as show:
+        recorder = Recorder(
+            run.folder,
+            run.engines,
+            run.network,
+            run.data,
+            run.iterations,
+            run.batches.size,
+            show,
+            run.worst_dW_minus_autograd,
+        )
+        try:
+            done, interrupted = _descend(run, recorder)
+            results = recorder.finish(done, report.hyperparameters(config))
+        except Diverged as error:
+            assert config.learning_rate is not None
+            raise InputError(
+                f"{error} at learning rate {config.learning_rate:g}: try --learning-rate "
+                f"{config.learning_rate / 10:g}, or --init he; the log up to there is in {run.folder}"
+            ) from None
+        finally:
+            recorder.close()
+    names, steps = log.read(run.folder)
+    pictures.save_figure(pictures.cost_curves(names, steps, report.title(run)), run.folder / "costs.png")
+    report.show(console, run, recorder, steps, done, results)
+    return 130 if interrupted else 0
+
+
+def _descend(run: Run, recorder: Recorder) -> tuple[int, bool]:
+    """All iterations, with a checkpoint every now and then; how many were done, and whether Ctrl-C ended them."""
+    done = run.start
+    with stop_on_ctrl_c() as stop:
+        while done < run.iterations.stop and not stop.requested:
+            due = time.monotonic() + CHECKPOINT_SECONDS
+
+            def until(due: float = due) -> bool:
+                return stop.requested or time.monotonic() > due
+
+            rest = range(done, run.iterations.stop)
+            done = descend(run.engines, run.batches, rest, recorder.step, until, run.seconds)
+            # A diverged run raises here, and keeps the checkpoint from before.
+            recorder.drain()
+            _save(run, recorder, done)
+        return done, stop.requested
+
+
+def _save(run: Run, recorder: Recorder, done: int) -> None:
+    image = run.data.image
+    content = {
+        "format": 1,
+        "config": run.config.to_dict(),
+        "iteration": done,
+        "examples": [run.data.n_x, run.data.train.m],
+        "classes": list(run.data.classes),
+        "image": None if image is None else [image.height, image.width, image.channels],
+        "engines": {engine.name: engine.state() for engine in run.engines},
+        "batches": run.batches.state(),
+        "seconds": run.seconds,
+        "worst_dW_minus_autograd": recorder.worst_dW_minus_autograd,
+        # Sums are split by thread: another number of threads rounds differently.
+        "threads": torch.get_num_threads(),
+    }
+    checkpoint.save(run.folder, content)
+
+
+def _assemble(folder: Path, config: TrainConfig, data: Data, network: Network) -> Run:
+    assert config.learning_rate is not None
+    names = ["manual", "torch"] if config.engine == "both" else [config.engine]
+    # The twin copies the network's parameters, so that both start equal.
+    both = [engines.ENGINES[name](network, config.optimizer, config.learning_rate) for name in names]
+    batches = Batches(data.train, config.batch_size, config.seed)
+    return Run(folder, config, data, network, both, batches, 0, dict.fromkeys(names, 0.0))
+
+
+def build(config: TrainConfig) -> Network:
+    """The network that a resolved configuration describes, with zero parameters."""
+    assert config.activation is not None
+    return deep([int(size) for size in config.layers], ACTIVATIONS[config.activation])
+
+
+def free_folder(config: TrainConfig) -> Path:
+    """runs_dir/NAME; MODEL-DATA, numbered from 2 where that is taken, if the run was given no name.
+
+    Raises `InputError` if the named run exists: no run is ever overwritten.
+    """
+    if config.run is None:
+        name = f"{config.model}-{Path(config.data).stem}"
+        for candidate in itertools.chain([name], (f"{name}-{k}" for k in itertools.count(2))):
+            if not (config.runs_dir / candidate).exists():
+                return config.runs_dir / candidate
+    assert config.run is not None
+    if not config.run or Path(config.run).name != config.run:
+        raise InputError(f"--run {config.run!r}: expected a name without folders; --runs-dir says where it goes")
+    folder = config.runs_dir / config.run
+    if folder.exists():
+        raise InputError(
+            f"--run {config.run}: {folder} exists; go on with it by 'torchbasics resume {folder} --iterations N', "
+            "or choose another name"
+        )
+    return folder
+
+
+def pick_device(device: str, dtype: str) -> torch.device:
+    """The device by its name. Raises `InputError` if it isn't there, or can't hold the dtype."""
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        fits = {"cuda": True, "mps": dtype == "float32", "cpu": True}
+        return torch.device(next(name for name in fits if there[name] and fits[name]))
+    if not there[device]:
+        found = ", ".join(name for name, is_there in there.items() if is_there)
+        raise InputError(f"--device {device}: torch finds no such device here (it finds: {found}); leave --device out")
+    if device == "mps" and dtype == "float64":
+        raise InputError("--device mps has no float64: add --dtype float32")
+    return torch.device(device)
