@@ -5,8 +5,9 @@ Legend: m examples, n_x inputs, H height, W width, C channels.
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import Tensor
 
 from torchbasics.errors import InputError
@@ -40,6 +41,11 @@ class Split:
 
     X: Float[Tensor, "n_x m"]
     Y: Float[Tensor, "1 m"]
+
+    @classmethod
+    def from_rows(cls, rows: Num[np.ndarray, "m n_x"], labels: Num[np.ndarray, " m"], dtype: torch.dtype) -> "Split":
+        """Examples as files and scikit-learn hold them, one a row, (m, n_x) and (m,): X is a view of their copy."""
+        return cls(torch.tensor(rows, dtype=dtype).T, torch.tensor(labels, dtype=dtype)[None])
 
     @property
     def m(self) -> int:
@@ -81,3 +87,9 @@ class Data:
     def to(self, device: torch.device | str) -> "Data":
         """The same data on another device."""
         return Data(self.name, self.train.to(device), self.test.to(device), self.classes, self.image, self.pixel_scale)
+
+
+def check_seed(seed: int) -> None:
+    """Raise `InputError` unless NumPy and scikit-learn take `seed`: 0 to 2^32 - 1."""
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed {seed}: expected a whole number from 0 to 4294967295; choose another")

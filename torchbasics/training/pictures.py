@@ -41,7 +41,7 @@ def cost_curves(engines: Sequence[str], steps: Sequence[Step], title: str) -> Fi
             exponent = np.log10(differences)
         exponent[differences == 0] = np.nan
         difference.plot(iterations, exponent, ".", color="#555555", markersize=2)
-        difference.set_ylabel("log10 |J - J|")
+        difference.set_ylabel(r"$\log_{10}|J_\mathrm{manual} - J_\mathrm{torch}|$", fontsize=8)
         difference.grid(alpha=0.3)
         difference.set_xlabel("iteration")
     else:

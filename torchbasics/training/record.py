@@ -79,9 +79,9 @@ class Recorder:
 
     def step(self, i: int, costs: list[Tensor], X: Tensor, Y: Tensor) -> None:
         """Look at iteration i between its gradients and its update. Raises `Diverged`."""
-        values = [cost.double() for cost in costs]
+        values = list(costs)
         if self.pairs:
-            values.append(largest_difference([(a.grad, b.grad) for a, b in self.pairs]).double())
+            values.append(largest_difference([(a.grad, b.grad) for a, b in self.pairs]))
         self._waiting.append((i, torch.stack(values)))
         if i % self.every == 0:
             self.drain()

@@ -10,7 +10,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
-from torchbasics.training.config import TrainConfig
 from torchbasics.training.log import Step
 
 if TYPE_CHECKING:
@@ -54,8 +53,9 @@ def title(run: "Run") -> str:
     )
 
 
-def hyperparameters(config: TrainConfig) -> dict[str, Any]:
+def hyperparameters(run: "Run") -> dict[str, Any]:
     """What TensorBoard's HParams tab compares runs by."""
+    config = run.config
     return {
         "model": config.model,
         "data": Path(config.data).stem,
@@ -64,10 +64,10 @@ def hyperparameters(config: TrainConfig) -> dict[str, Any]:
         "optimizer": config.optimizer,
         "learning_rate": config.learning_rate,
         "iterations": config.iterations,
-        "batch_size": config.batch_size or 0,
+        "batch_size": run.batches.size,
         "init": config.init,
         "seed": config.seed,
-        "device": config.device,
+        "device": run.data.train.X.device.type,
         "dtype": config.dtype,
     }
 

@@ -126,7 +126,7 @@ def train(run: Run, console: Console) -> int:
         )
         try:
             done, interrupted = _descend(run, recorder)
-            results = recorder.finish(done, report.hyperparameters(config))
+            results = recorder.finish(done, report.hyperparameters(run))
         except Diverged as error:
             assert config.learning_rate is not None
             raise InputError(

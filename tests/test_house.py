@@ -1,0 +1,95 @@
+"""The house's one-way imports, and that reading the help costs nothing."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import torchbasics
+
+PACKAGE = Path(torchbasics.__file__).parent
+# What each part may import of the package, besides itself, errors and notation.
+ALLOWED: dict[str, set[str]] = {
+    "errors": set(),
+    "notation": set(),
+    "logistic": set(),
+    "optim": set(),
+    "data": set(),
+    "layers": set(),
+    "losses": {"layers"},
+    "network": {"layers", "losses"},
+    "initialisation": {"layers", "losses", "network"},
+    "models": {"layers", "losses", "network", "initialisation"},
+    "training": {"layers", "losses", "network", "initialisation", "models", "optim", "data"},
+    "cli": {"training", "data", "__version__"},
+    "__main__": {"cli"},
+    "__init__": set(),
+}
+
+
+def part(path: Path) -> str:
+    """The part of the house a file is in: its top-level module or subpackage."""
+    relative = path.relative_to(PACKAGE)
+    return relative.parts[0] if len(relative.parts) > 1 else relative.stem
+
+
+def imported(path: Path) -> set[str]:
+    """The parts that a file imports, wherever in it the import stands."""
+    parts = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        parts |= {name.split(".")[1] for name in names if name.startswith("torchbasics.")}
+    return parts
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_one_way(path: Path) -> None:
+    here = part(path)
+    assert here in ALLOWED, f"{here} is new: say in this table what it may import"
+    assert imported(path) - {here, "errors", "notation"} <= ALLOWED[here]
+
+
+def test_layers_import_only_their_base() -> None:
+    for path in (PACKAGE / "layers").glob("*.py"):
+        if path.stem not in ("__init__", "base"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("torchbasics.layers"):
+                    assert node.module == "torchbasics.layers.base", path
+
+
+def test_every_module_is_used_by_another() -> None:
+    # A module that nothing but its own test imports is not finished. The exceptions are what a user imports first.
+    used = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("torchbasics"):
+                used.add(node.module)
+                used |= {f"{node.module}.{alias.name}" for alias in node.names}
+    modules = {
+        ".".join(["torchbasics", *path.relative_to(PACKAGE).with_suffix("").parts])
+        for path in PACKAGE.rglob("*.py")
+        if path.name not in ("__init__.py", "__main__.py")
+    }
+    assert modules - used == {"torchbasics.logistic"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["predict", "--help"], ["--version"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys\n"
+        "from torchbasics.cli import main\n"
+        f"try: main({arguments})\n"
+        "except SystemExit as exit: assert exit.code == 0, exit.code\n"
+        "heavy = {'torch', 'numpy', 'h5py', 'torchvision', 'sklearn', 'matplotlib', 'tensorboard'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
