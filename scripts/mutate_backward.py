@@ -150,7 +150,8 @@ def survives(mutant: Mutant) -> bool:
         sys.dont_write_bytecode = True
         # The products are tiny; and a fixed seed gives the same verdict tomorrow.
         torch.set_num_threads(1)
-        options = ["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", "--hypothesis-seed=0", "--tb=no"]
+        options = ["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", "--tb=no"]
+        options += ["--hypothesis-seed=0", "--hypothesis-profile=first-failure"]
         files = [f"tests/{name}.py" for name in BACKWARD[mutant.path][1]]
         with open(os.devnull, "w") as silence, contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
             code = pytest.main([*options, *files])

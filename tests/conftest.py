@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import hypothesis
 import jaxtyping
 import pytest
 
 jaxtyping.install_import_hook("torchbasics", "beartype.beartype")
+
+# For scripts/mutate_backward.py, where a red test is enough and nobody reads the simplest example of it.
+hypothesis.settings.register_profile("first-failure", phases=[hypothesis.Phase.generate])
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -14,7 +14,7 @@ class InputError(ValueError):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say what `name` might have been: "did you mean 'digits'? (known: digits, flower)"."""
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"{hint}(known: {', '.join(known)})"
+    spelled = {candidate.casefold(): candidate for candidate in sorted(known)}
+    close = difflib.get_close_matches(name.casefold(), spelled, n=1, cutoff=0.5)
+    hint = f"did you mean {spelled[close[0]]!r}? " if close else ""
+    return f"{hint}(known: {', '.join(spelled.values())})"

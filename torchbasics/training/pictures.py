@@ -90,14 +90,14 @@ def mistakes(data: Data, probabilities: Float[Tensor, "1 m"], most: int = 16) ->
     pictures = data.image.images(data.test.X[:, worst]).permute(0, 2, 3, 1).cpu().float().clamp(0, 1).numpy()
     columns = min(4, len(worst))
     rows = -(-len(worst) // columns)
-    figure = Figure(figsize=(2 * columns, 2.3 * rows + 0.5), layout="constrained")
+    figure = Figure(figsize=(2 * columns, 2.5 * rows + 0.5), layout="constrained")
     figure.suptitle(f"{len(wrong)} of {data.test.m} test pictures wrong, the surest first")
     for axis, picture, index in zip(
         figure.subplots(rows, columns, squeeze=False).flat, pictures, worst.tolist(), strict=False
     ):
         axis.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         p, label = probabilities[0, index].item(), data.classes[int(Y[0, index].item())]
-        axis.set_title(f"p({data.classes[1]}) = {p:.2f}\nis {label}", fontsize=9)
+        axis.set_title(f"p({data.classes[1]}) = {p:.2f}\nis {label}", fontsize=11)
     for axis in figure.axes:
         axis.set_axis_off()
     return figure

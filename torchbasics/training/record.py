@@ -1,18 +1,24 @@
 """What a run shows, and when: every step what is cheap, at intervals what is not.
 
-| tag | run | when |
-|---|---|---|
-| cost | manual, torch | every step (every k-th beyond 5,000) |
-| log10_cost | difference | as cost: log10 abs(J_manual - J_torch), -20 where the two are equal to the last bit |
-| largest_dW | difference | as cost: the largest difference between the engines' dW and db |
-| largest_dW_minus_autograd | difference | at intervals: dW, db by hand against autograd *at the same parameters* |
-| accuracy/train, accuracy/test | manual, torch | at intervals |
-| gradient_norm/layer_l | manual, torch | at intervals |
-| W/Wl, dW/dWl | manual, torch | histograms, ten times a run |
-| first_layer | manual, torch | W1 as pictures, ten times a run |
-| mistakes, pr_curve, result/... | manual, torch | at the end |
+In the runs manual and torch:
 
-In float32 the engines' parameters part, and with them their gradients; largest_dW_minus_autograd is free of that.
+| tag | when |
+|---|---|
+| cost | every step (every k-th beyond 5,000) |
+| accuracy/train, accuracy/test, gradient_norm/layer_l | at intervals |
+| W/Wl, dW/dWl, b/bl, db/dbl | histograms, ten times a run |
+| first_layer | W1 as pictures, ten times a run |
+| mistakes, pr_curve, result/cost, result/train_accuracy, result/test_accuracy | at the end |
+
+In the run difference, with both engines:
+
+| tag | when |
+|---|---|
+| difference/log10_cost | as cost: log10 abs(J_manual - J_torch), -20 where the two are equal to the last bit |
+| difference/largest_dW | as cost: the largest difference between the engines' dW and db |
+| difference/largest_dW_minus_autograd | at intervals: dW, db by hand and by autograd *at the same parameters* |
+
+In float32 the engines' parameters part, and with them their gradients; the last one is free of that.
 """
 
 import math
@@ -119,7 +125,9 @@ class Recorder:
         if step.gap is not None and step.finite:
             difference = step.cost_difference
             log10_cost = math.log10(difference) if difference else EQUAL
-            self.difference.scalars(step.iteration, {"log10_cost": log10_cost, "largest_dW": step.gap})
+            self.difference.scalars(
+                step.iteration, {"difference/log10_cost": log10_cost, "difference/largest_dW": step.gap}
+            )
 
     def snapshot(self, i: int) -> None:
         """Accuracies and gradient norms."""
@@ -196,7 +204,7 @@ class Recorder:
         twin = self.network.twin()
         self.network.loss.twin()(twin(examples_first(X)), examples_first(Y)).backward()
         largest = largest_difference([(ours.grad, theirs.grad) for _, ours, theirs in self.network.pairs(twin)]).item()
-        self.difference.scalars(i, {"largest_dW_minus_autograd": largest})
+        self.difference.scalars(i, {"difference/largest_dW_minus_autograd": largest})
         self.worst_dW_minus_autograd = max(self.worst_dW_minus_autograd, largest)
 
     def _layers(self, engine: Engine) -> dict[str, list[tuple[str, Tensor, Tensor]]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -58,7 +57,7 @@ def hyperparameters(run: "Run") -> dict[str, Any]:
     config = run.config
     return {
         "model": config.model,
-        "data": Path(config.data).stem,
+        "data": run.data.name,
         "layers": "-".join(config.layers),
         "activation": config.activation,
         "optimizer": config.optimizer,

@@ -199,7 +199,7 @@ def free_folder(config: TrainConfig) -> Path:
     Raises `InputError` if the named run exists: no run is ever overwritten.
     """
     if config.run is None:
-        name = f"{config.model}-{Path(config.data).stem}"
+        name = f"{config.model}-{Path(config.data).stem.removeprefix('train_')}"
         for candidate in itertools.chain([name], (f"{name}-{k}" for k in itertools.count(2))):
             if not (config.runs_dir / candidate).exists():
                 return config.runs_dir / candidate

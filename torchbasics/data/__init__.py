@@ -1,0 +1,22 @@
+"""Where X and Y come from: a built-in name, an HDF5 file in the course's schema, or a folder of pictures.
+
+`NAMES` are the built-in sets. `load` takes any of the three and gives a `torchbasics.data.base.Data`; it is imported on
+first use, so that whoever only wants the names (a command line's help) doesn't wait for torch.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torchbasics.data.source import load
+
+__all__ = ["NAMES", "load"]
+
+NAMES = ("digits", "breast-cancer", "flower", "circles", "moons", "blobs", "spirals")
+
+
+def __getattr__(name: str) -> Any:
+    if name == "load":
+        from torchbasics.data.source import load
+
+        return load
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
