@@ -5,11 +5,15 @@ from pathlib import Path
 import hypothesis
 import jaxtyping
 import pytest
+import torch
 
 jaxtyping.install_import_hook("torchbasics", "beartype.beartype")
 
 # For scripts/mutate_backward.py, where a red test is enough and nobody reads the simplest example of it.
 hypothesis.settings.register_profile("first-failure", phases=[hypothesis.Phase.generate])
+
+# The products are small; a second thread gains nothing, and waits for the first on a busy machine.
+torch.set_num_threads(1)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -23,7 +23,8 @@ ALLOWED: dict[str, set[str]] = {
     "initialisation": {"layers", "losses", "network"},
     "models": {"layers", "losses", "network", "initialisation"},
     "training": {"layers", "losses", "network", "initialisation", "models", "optim", "data"},
-    "cli": {"training", "data", "__version__"},
+    "arguments": set(),
+    "cli": {"arguments", "training", "data", "__version__"},
     "__main__": {"cli"},
     "__init__": set(),
 }

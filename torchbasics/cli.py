@@ -7,19 +7,18 @@
 | 130 | stopped by Ctrl-C; a training run keeps what it has |
 """
 
-import contextlib
-import io
-import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 import tyro
 
 from torchbasics import __version__
-from torchbasics.errors import InputError, nearest
+from torchbasics.arguments import parse
+from torchbasics.errors import InputError
 from torchbasics.training.config import TrainConfig, left_out
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 class ResumeConfig:
     """Go on with a run that was stopped, killed, or is to have more iterations, as if it had never ended."""
 
-    run: tyro.conf.Positional[Path]
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run's folder, such as runs/deep-digits, or its name in ./runs."""
 
     iterations: Annotated[int | None, left_out("N", "what the run was started with")] = None
@@ -41,7 +40,7 @@ class ResumeConfig:
 class PredictConfig:
     """Classify pictures from files with a trained run; each gets the probability of label 1."""
 
-    run: tyro.conf.Positional[Path]
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run's folder, such as runs/deep-digits, or its name in ./runs."""
 
     images: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE...")]
@@ -55,7 +54,7 @@ class DataConfig:
     action: tyro.conf.Positional[Literal["build"]]
     """What to do."""
 
-    source: tyro.conf.Positional[str]
+    source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
     """A folder with a folder of pictures per class, or a torchvision data set's name, such as CIFAR10."""
 
     out_dir: Path = Path()
@@ -88,13 +87,6 @@ class DataConfig:
 
 COMMANDS = {"train": TrainConfig, "resume": ResumeConfig, "predict": PredictConfig, "data": DataConfig}
 
-Command = (
-    Annotated[TrainConfig, tyro.conf.subcommand("train")]
-    | Annotated[ResumeConfig, tyro.conf.subcommand("resume")]
-    | Annotated[PredictConfig, tyro.conf.subcommand("predict")]
-    | Annotated[DataConfig, tyro.conf.subcommand("data")]
-)
-
 DESCRIPTION = """The networks of the Neural Networks and Deep Learning notes, hand-derived beside torch.nn.
 
 'torchbasics train' alone trains a deep network on handwritten digits with both engines."""
@@ -103,19 +95,35 @@ DESCRIPTION = """The networks of the Neural Networks and Deep Learning notes, ha
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command that the arguments (by default the process's own) name, and exit."""
     try:
-        sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
     except InputError as error:
-        print(f"torchbasics: {error}", file=sys.stderr)
+        # A file's name can hold anything, also what would end the line or move the cursor.
+        line = "".join(letter if letter.isprintable() else "?" for letter in str(error))
+        print(f"torchbasics: {line}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """One line, without the place in our code that Python's own form of it shows."""
+    print(f"torchbasics: {message}", file=sys.stderr)
 
 
 def _run(arguments: list[str]) -> int:
     if arguments == ["--version"]:
         print(f"torchbasics {__version__}")
         return 0
-    match _parse(arguments):
+    match parse(COMMANDS, arguments, prog="torchbasics", description=DESCRIPTION):
         case TrainConfig() as config:
             from torchbasics.training.run import create, train
 
@@ -126,46 +134,17 @@ def _run(arguments: list[str]) -> int:
             return train(resume(_find(config.run), config.iterations), _console())
         case PredictConfig() as config:
             return _predict(config)
-        case DataConfig() as config:
+        case config:
             return _build(config)
 
 
-def _parse(arguments: list[str]) -> TrainConfig | ResumeConfig | PredictConfig | DataConfig:
-    """tyro's parse, whose error panels become one `InputError` line."""
-    panel = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(panel):
-            return tyro.cli(
-                Command,
-                prog="torchbasics",
-                description=DESCRIPTION,
-                args=arguments,
-                config=(tyro.conf.FlagCreatePairsOff,),
-            )
-    except SystemExit as exit:
-        if exit.code in (0, None):
-            raise
-    raise InputError(_one_line(panel.getvalue(), arguments))
-
-
-def _one_line(panel: str, arguments: list[str]) -> str:
-    """What tyro's panel says above its first rule, with the nearest of the names that would have been right."""
-    rows = [row.strip("│ ").strip() for row in panel.splitlines()[1:]]
-    message = " ".join(rows[: next((k for k, row in enumerate(rows) if row.startswith(("─", "╰"))), len(rows))])
-    if message.startswith("invalid choice"):
-        given, argument, *choices = re.findall(r"'([^']*)'", message)
-        return f"{argument} {given}: {nearest(given, choices)}"
-    if message.startswith("Unrecognized options:"):
-        command = arguments[0] if arguments[0] in COMMANDS else ""
-        known = [f"--{field.name.replace('_', '-')}" for field in fields(COMMANDS[command])] if command else COMMANDS
-        given = next(word for word in re.split(r"[:,\s]+", message)[2:] if word)
-        return f"{given} is not known; {nearest(given, known)}"
-    return f"{message}; see torchbasics --help"
-
-
 def _find(run: Path) -> Path:
-    """The run's folder: the path itself, or that name in ./runs."""
-    return Path("runs") / run if not run.exists() and (Path("runs") / run).exists() else run
+    """The run's folder: the path itself if a run is there, or else that name in ./runs."""
+    from torchbasics.training.checkpoint import NAME
+
+    runs = Path("runs")
+    is_name = len(run.parts) == 1 and runs.is_dir() and not (run / NAME).is_file()
+    return runs / run if is_name else run
 
 
 def _predict(config: PredictConfig) -> int:
@@ -181,9 +160,19 @@ def _predict(config: PredictConfig) -> int:
 
 
 def _build(config: DataConfig) -> int:
+    from rich.progress import Progress
+
     from torchbasics.data.build import build
 
-    with _progress("pictures") as progress:
+    bar = Progress()
+    task = bar.add_task("pictures")
+
+    def progress(done: int, total: int) -> None:
+        # Not before there is something to count: of bad input nothing is to be seen but its one line.
+        bar.start()
+        bar.update(task, completed=done, total=total)
+
+    try:
         paths = build(
             config.source,
             out_dir=config.out_dir,
@@ -197,6 +186,9 @@ def _build(config: DataConfig) -> int:
             limit=config.limit,
             progress=progress,
         )
+    finally:
+        if bar.live.is_started:
+            bar.stop()
     for path in paths:
         print(f"wrote {path}")
     print(f"train on it: torchbasics train --data {paths[0]}")
@@ -207,12 +199,3 @@ def _console() -> "Console":
     from rich.console import Console
 
     return Console()
-
-
-@contextlib.contextmanager
-def _progress(unit: str) -> Iterator[Callable[[int, int], None]]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    with Progress(BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn()) as bar:
-        task = bar.add_task("")
-        yield lambda done, total: bar.update(task, completed=done, total=total)

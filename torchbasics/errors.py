@@ -15,6 +15,6 @@ class InputError(ValueError):
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say what `name` might have been: "did you mean 'digits'? (known: digits, flower)"."""
     spelled = {candidate.casefold(): candidate for candidate in sorted(known)}
-    close = difflib.get_close_matches(name.casefold(), spelled, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name.casefold(), spelled, n=1, cutoff=0.6)
     hint = f"did you mean {spelled[close[0]]!r}? " if close else ""
     return f"{hint}(known: {', '.join(spelled.values())})"

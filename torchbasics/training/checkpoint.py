@@ -4,6 +4,7 @@ The file is replaced in one step: a kill at any moment leaves the old one or the
 """
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,12 @@ def load(folder: Path) -> dict[str, Any]:
         found = f"{parent} has runs {', '.join(runs)}" if runs else f"{parent} has no runs"
         raise InputError(f"no run with a checkpoint at {folder}: {found}; give the folder that train wrote")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about a file that is refused in the next line
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         # A damaged or foreign file comes as RuntimeError, UnpicklingError, EOFError, ...: all mean the same here.
-        reason = str(error).splitlines()[0][:120]
-        raise InputError(f"{path} can't be read as a checkpoint ({reason}); train the run again") from error
+        raise InputError(f"{path} is damaged, or was not written by train; train the run again") from error
     if not isinstance(content, dict) or content.get("format") != 1:
         raise InputError(f"{path} is not a checkpoint of this version of torchbasics; train the run again")
     return content

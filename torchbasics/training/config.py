@@ -68,7 +68,7 @@ class TrainConfig:
     test_data: Annotated[Path | None, left_out("FILE", "test_X.h5 beside train_X.h5")] = None
     """The HDF5 file with the test set."""
 
-    layers: Annotated[tuple[str, ...], left_out("n_x,...,1", "n_x,20,7,5,1; shallow: n_x,7,1")] = ()
+    layers: Annotated[tuple[str, ...] | None, left_out("n_x,...,1", "n_x,20,7,5,1; shallow: n_x,7,1")] = None
     """Layer sizes from the inputs to the output, such as 64,20,7,5,1."""
 
     activation: Annotated[Activation | None, left_out("{sigmoid,tanh,relu,leaky-relu}", "relu; shallow: tanh")] = None
@@ -120,7 +120,7 @@ class TrainConfig:
         return cls(
             **{
                 **values,
-                "layers": tuple(values["layers"]),
+                "layers": values["layers"] and tuple(values["layers"]),
                 "runs_dir": Path(values["runs_dir"]),
                 "test_data": None if test_data is None else Path(test_data),
             }
@@ -141,7 +141,7 @@ class TrainConfig:
 
     def layer_sizes(self, n_x: int) -> list[int]:
         """[n_x, n[1], ..., 1] for data with n_x inputs. Raises `InputError` for sizes that fit neither."""
-        if not self.layers:
+        if self.layers is None:
             return [n_x, *MODEL_DEFAULTS[self.model].hidden, 1]
         text = ",".join(self.layers)
         example = ",".join(map(str, [n_x, *MODEL_DEFAULTS[self.model].hidden, 1]))
@@ -163,6 +163,12 @@ class TrainConfig:
         if sizes[-1] != 1:
             raise InputError(f"--layers {text}: the last size must be 1, the probability of label 1, as in {example}")
         return sizes
+
+    @property
+    def sizes(self) -> list[int]:
+        """[n_x, n[1], ..., 1] of a resolved configuration."""
+        assert self.layers is not None
+        return [int(size) for size in self.layers]
 
     def resolve(self, n_x: int) -> "TrainConfig":
         """The same run with every field that was left out filled in, for data with n_x inputs."""

@@ -36,7 +36,9 @@ class Log:
     """
 
     def __init__(self, folder: Path, engines: Sequence[str], start: int = 0) -> None:
-        kept = [step for step in read(folder)[1] if step.iteration < start] if start else []
+        # Whoever has removed the log still has the run.
+        earlier = read(folder)[1] if start and (folder / NAME).exists() else []
+        kept = [step for step in earlier if step.iteration < start]
         gap = ["largest_dW_difference"] if len(engines) == 2 else []
         temporary = folder / f"{NAME}.tmp"
         self._open(temporary, "w")
@@ -66,13 +68,12 @@ class Log:
 
 def read(folder: Path) -> tuple[list[str], list[Step]]:
     """The engines' names and every step of a run's log; a last row that a kill cut short is left out."""
-    with (folder / NAME).open(newline="") as file:
-        rows = list(csv.reader(file))
-    header, steps = rows[0], []
+    text = (folder / NAME).read_text()
+    whole = text[: text.rindex("\n") + 1] if "\n" in text else ""
+    header, *rows = list(csv.reader(whole.splitlines())) or [[]]
     engines = [column.removeprefix("cost_") for column in header if column.startswith("cost_")]
-    for row in rows[1:]:
-        if len(row) == len(header) and row[-1]:
-            costs = tuple(float(value) for value in row[1 : 1 + len(engines)])
-            gap = float(row[-1]) if len(engines) == 2 else None
-            steps.append(Step(int(row[0]), costs, gap))
+    steps = []
+    for iteration, *values in rows:
+        costs = tuple(float(value) for value in values[: len(engines)])
+        steps.append(Step(int(iteration), costs, float(values[-1]) if len(engines) == 2 else None))
     return engines, steps

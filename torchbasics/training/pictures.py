@@ -31,7 +31,7 @@ def cost_curves(engines: Sequence[str], steps: Sequence[Step], title: str) -> Fi
     for k, name in enumerate(engines):
         J = [step.costs[k] for step in steps]
         cost.plot(iterations, J, label=name, color=COLOURS[name], linestyle=DASHES[name], linewidth=2)
-    cost.set_title(title)
+    cost.set_title(title, parse_math=False)
     cost.set_ylabel("cost J")
     cost.grid(alpha=0.3)
     cost.legend(frameon=False)
@@ -68,9 +68,9 @@ def weight_images(W: Float[Tensor, "n n_x"], image: ImageShape, most: int = 32) 
 
     A unit answers most to the input that looks like its picture.
     """
-    pictures = image.images(W[:most].T).detach().cpu().float()
-    largest = pictures.abs().amax(dim=(1, 2, 3), keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
-    pictures = 0.5 + pictures / largest / 2
+    pictures = image.images(W[:most].T).detach().cpu()
+    largest = pictures.abs().amax(dim=(1, 2, 3), keepdim=True).clamp(min=torch.finfo(W.dtype).tiny)
+    pictures = (0.5 + pictures / largest / 2).float()
     # Small pictures are drawn large enough to be seen.
     scale = max(1, 96 // max(image.height, image.width))
     pictures = pictures.repeat_interleave(scale, dim=2).repeat_interleave(scale, dim=3)
@@ -97,7 +97,7 @@ def mistakes(data: Data, probabilities: Float[Tensor, "1 m"], most: int = 16) ->
     ):
         axis.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         p, label = probabilities[0, index].item(), data.classes[int(Y[0, index].item())]
-        axis.set_title(f"p({data.classes[1]}) = {p:.2f}\nis {label}", fontsize=11)
+        axis.set_title(f"p({data.classes[1]}) = {p:.2f}\nis {label}", fontsize=11, parse_math=False)
     for axis in figure.axes:
         axis.set_axis_off()
     return figure

@@ -33,6 +33,12 @@ def predict(folder: Path, images: Sequence[Path]) -> tuple[str, list[Prediction]
     config = TrainConfig.from_dict(saved["config"])
     if saved["image"] is None:
         raise InputError(f"{folder} was trained on {config.data}, which are no pictures; train on pictures first")
+    lowest, highest = saved["range"]
+    if lowest < 0 or highest > 1:
+        raise InputError(
+            f"{folder} was trained on pixels from {lowest:g} to {highest:g}, and a picture's are brought to 0 to 1; "
+            "train on uint8 pixels, which are divided by 255, to classify pictures"
+        )
     image = ImageShape(*saved["image"])
     pictures = [read_picture(path, image) for path in images]
     X = torch.cat(pictures, dim=1).to(getattr(torch, config.dtype))

@@ -41,14 +41,15 @@ from torchbasics.training.log import Log, Step
 # log10 |J - J| of costs that are equal to the last bit, which has no logarithm.
 EQUAL = -20.0
 MOST_POINTS = 5000
+# The end of the name of an event file that only has the hyperparameters and their result.
+HPARAMS = ".hparams"
 
 
 class Diverged(ArithmeticError):
     """A cost became NaN or infinite."""
 
-    def __init__(self, step: Step, engine: str, cost: float) -> None:
-        super().__init__(f"the cost became {cost} at iteration {step.iteration} ({engine})")
-        self.step = step
+    def __init__(self, iteration: int, engine: str, cost: float) -> None:
+        super().__init__(f"the cost became {cost} at iteration {iteration} ({engine})")
 
 
 class Recorder:
@@ -65,8 +66,12 @@ class Recorder:
         progress: Callable[[Step], None],
         worst_dW_minus_autograd: float = 0.0,
     ) -> None:
-        self.engines, self.network, self.data, self.progress = engines, network, data, progress
+        self.folder, self.engines, self.network, self.data, self.progress = folder, engines, network, data, progress
         start = iterations.start
+        for engine in engines:
+            # TensorBoard keeps the first hyperparameters that it meets: those of an earlier, shorter end must go.
+            for earlier in (folder / engine.name).glob(f"*{HPARAMS}"):
+                earlier.unlink()
         self.log = Log(folder, [engine.name for engine in engines], start)
         self.boards = {engine.name: Board(folder / engine.name, start) for engine in engines}
         self.worst_dW_minus_autograd = worst_dW_minus_autograd
@@ -112,12 +117,19 @@ class Recorder:
             self.log.add(step)
             if i % self.thin == 0:
                 self._curves(step)
-            if not step.finite:
-                self.flush()
-                k = next(k for k, cost in enumerate(costs) if not math.isfinite(cost))
-                raise Diverged(step, self.engines[k].name, costs[k])
+            for engine, cost in zip(self.engines, costs, strict=True):
+                if not math.isfinite(cost):
+                    self.flush()
+                    raise Diverged(i, engine.name, cost)
         self.progress(step)
         self.flush()
+
+    def require_finite(self, done: int) -> None:
+        """Raise `Diverged` if the last update has lost the cost of the training set, which no row shows yet."""
+        for engine in self.engines:
+            J, _ = engine.cost_and_predictions(self.data.train.X, self.data.train.Y)
+            if not math.isfinite(J.item()):
+                raise Diverged(done, engine.name, J.item())
 
     def _curves(self, step: Step) -> None:
         for engine, cost in zip(self.engines, step.costs, strict=True):
@@ -147,8 +159,10 @@ class Recorder:
             board = self.boards[engine.name]
             for layer, parameters in self._layers(engine).items():
                 for name, values, gradient in parameters:
-                    board.add(i, summary.histogram(f"{name}/{name}{layer}", values, bins=64))
-                    board.add(i, summary.histogram(f"d{name}/d{name}{layer}", gradient, bins=64))
+                    for tag, shown in ((name, values), (f"d{name}", gradient)):
+                        # Not of a run about to diverge: beyond float32 a histogram's sum of squares overflows.
+                        if shown.float().isfinite().all():
+                            board.add(i, summary.histogram(f"{tag}/{tag}{layer}", shown, bins=64))
             if self.data.image is not None:
                 W1 = self._layers(engine)["1"][0][1]
                 board.add(
@@ -179,8 +193,10 @@ class Recorder:
                     board.add(i, summary.image("mistakes", pictures.pixels(figure), dataformats="HWC"))
             metrics = {f"result/{name}": value for name, value in result.items()}
             board.scalars(i, metrics)
+            hparams = Board(self.folder / engine.name, suffix=HPARAMS)
             for part in summary.hparams({**hyperparameters, "engine": engine.name}, metrics):
-                board.add(i, part)
+                hparams.add(i, part)
+            hparams.close()
         self.flush()
         return results
 

@@ -45,7 +45,7 @@ def title(run: "Run") -> str:
     """The run in one line: network, data, and how it descends."""
     config, data = run.config, run.data
     batch = "" if config.batch_size is None else f", batches of {config.batch_size}"
-    sizes = "-".join(config.layers)
+    sizes = "-".join(map(str, config.sizes))
     return (
         f"{config.model} {sizes} on {data.name}: {data.train.m:,} + {data.test.m:,} examples, "
         f"{config.optimizer}, learning rate {config.learning_rate:g}{batch}"
@@ -58,7 +58,7 @@ def hyperparameters(run: "Run") -> dict[str, Any]:
     return {
         "model": config.model,
         "data": run.data.name,
-        "layers": "-".join(config.layers),
+        "layers": "-".join(map(str, config.sizes)),
         "activation": config.activation,
         "optimizer": config.optimizer,
         "learning_rate": config.learning_rate,
@@ -82,7 +82,8 @@ def show(
     """The table: cost, accuracies and seconds by engine, how far the engines part, and where to look next."""
     end = run.iterations.stop
     heading = f"after {done:,} iterations" if done == end else f"stopped after {done:,} of {end:,} iterations"
-    table = Table(title=heading, title_justify="left")
+    console.print(heading, highlight=False)
+    table = Table()
     table.add_column("")
     for name in results:
         table.add_column(name, justify="right")
@@ -97,9 +98,12 @@ def show(
             f"largest |J_manual - J_torch|  {worst.cost_difference:.2g} (iteration {worst.iteration:,})\n"
             f"largest |dW - dW_autograd|    {recorder.worst_dW_minus_autograd:.2g} (at the same parameters)",
             highlight=False,
+            markup=False,
         )
     if done < end:
-        console.print(f"go on with:  torchbasics resume {run.folder}", highlight=False, soft_wrap=True)
-    console.print(f"curves:      tensorboard --logdir {run.folder}", highlight=False, soft_wrap=True)
+        console.print(f"go on with:  torchbasics resume {run.folder}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"curves:      tensorboard --logdir {run.folder}", highlight=False, markup=False, soft_wrap=True)
     if run.data.image is not None:
-        console.print(f"a picture:   torchbasics predict {run.folder} IMAGE", highlight=False, soft_wrap=True)
+        console.print(
+            f"a picture:   torchbasics predict {run.folder} IMAGE", highlight=False, markup=False, soft_wrap=True
+        )

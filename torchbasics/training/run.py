@@ -1,9 +1,12 @@
 """One training run from its configuration to its last file: create or resume, train, report."""
 
+import contextlib
 import itertools
 import json
+import os
 import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +27,10 @@ from torchbasics.training.record import Diverged, Recorder
 
 # Between two checkpoints of a long run; a short one writes its only one at the end.
 CHECKPOINT_SECONDS = 30.0
+# Multiplications in W A_prev, the largest of them: below this a second thread gains nothing.
+SMALL = 1 << 23
+# Of a file's name in bytes, on every usual file system.
+LONGEST_NAME = 255
 
 
 @dataclass
@@ -61,15 +68,13 @@ def create(config: TrainConfig) -> Run:
     config = config.resolve(data.n_x)
     if config.data not in NAMES:
         # A resumed run may be started from another folder.
-        config = replace(config, data=str(Path(config.data).resolve()))
+        test_data = config.test_data and config.test_data.resolve()
+        config = replace(config, data=str(Path(config.data).resolve()), test_data=test_data)
     assert config.init is not None
     network = initialise(build(config).to(device, dtype), config.init, config.seed)
     run = _assemble(folder, config, data, network)
-    try:
-        folder.mkdir(parents=True)
-        (folder / "config.json").write_text(json.dumps(config.to_dict(), indent=2) + "\n")
-    except OSError as error:
-        raise InputError(f"can't write the run to {folder}: {error.strerror}; choose another --runs-dir") from error
+    _make(folder)
+    (folder / "config.json").write_text(json.dumps(config.to_dict(), indent=2) + "\n")
     return run
 
 
@@ -80,7 +85,8 @@ def resume(folder: Path, iterations: int | None) -> Run:
     """
     saved = checkpoint.load(folder)
     config = TrainConfig.from_dict(saved["config"])
-    config = replace(config, iterations=iterations or config.iterations)
+    config = replace(config, iterations=config.iterations if iterations is None else iterations)
+    config.check()
     start = saved["iteration"]
     assert config.iterations is not None
     if config.iterations <= start:
@@ -97,10 +103,12 @@ def resume(folder: Path, iterations: int | None) -> Run:
         engine.restore(saved["engines"][engine.name])
     run.batches.restore(saved["batches"])
     run.start, run.seconds, run.worst_dW_minus_autograd = start, saved["seconds"], saved["worst_dW_minus_autograd"]
-    if saved["threads"] != torch.get_num_threads():
+    with _threads(run):
+        threads = torch.get_num_threads()
+    if saved["threads"] != threads:
         warnings.warn(
-            f"the run was trained with {saved['threads']} threads and goes on with {torch.get_num_threads()}: "
-            "sums round differently, so it will not be bit for bit what one session gives",
+            f"the run was trained with {saved['threads']} threads and goes on with {threads}: sums round differently, "
+            "so it will not be bit for bit what one session gives",
             stacklevel=2,
         )
     return run
@@ -112,8 +120,8 @@ def train(run: Run, console: Console) -> int:
     Raises `InputError` when a cost stops being a number; the log and the last good checkpoint are kept.
     """
     config = run.config
-    console.print(report.title(run), highlight=False)
-    with report.progress(run.iterations, console) as show:
+    console.print(report.title(run), highlight=False, markup=False, soft_wrap=True)
+    with _threads(run), report.progress(run.iterations, console) as show:
         recorder = Recorder(
             run.folder,
             run.engines,
@@ -141,6 +149,19 @@ def train(run: Run, console: Console) -> int:
     return 130 if interrupted else 0
 
 
+@contextlib.contextmanager
+def _threads(run: Run) -> Iterator[None]:
+    """One thread for a small network: more don't make it faster, and wait for each other on a busy machine."""
+    before = torch.get_num_threads()
+    products = [n * n_prev * run.batches.size for n_prev, n in itertools.pairwise(run.config.sizes)]
+    if max(products) < SMALL:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _descend(run: Run, recorder: Recorder) -> tuple[int, bool]:
     """All iterations, with a checkpoint every now and then; how many were done, and whether Ctrl-C ended them."""
     done = run.start
@@ -155,6 +176,8 @@ def _descend(run: Run, recorder: Recorder) -> tuple[int, bool]:
             done = descend(run.engines, run.batches, rest, recorder.step, until, run.seconds)
             # A diverged run raises here, and keeps the checkpoint from before.
             recorder.drain()
+            recorder.require_finite(done)
+            recorder.flush()
             _save(run, recorder, done)
         return done, stop.requested
 
@@ -168,6 +191,7 @@ def _save(run: Run, recorder: Recorder, done: int) -> None:
         "examples": [run.data.n_x, run.data.train.m],
         "classes": list(run.data.classes),
         "image": None if image is None else [image.height, image.width, image.channels],
+        "range": [run.data.train.X.min().item(), run.data.train.X.max().item()],
         "engines": {engine.name: engine.state() for engine in run.engines},
         "batches": run.batches.state(),
         "seconds": run.seconds,
@@ -190,7 +214,7 @@ def _assemble(folder: Path, config: TrainConfig, data: Data, network: Network) -
 def build(config: TrainConfig) -> Network:
     """The network that a resolved configuration describes, with zero parameters."""
     assert config.activation is not None
-    return deep([int(size) for size in config.layers], ACTIVATIONS[config.activation])
+    return deep(config.sizes, ACTIVATIONS[config.activation])
 
 
 def free_folder(config: TrainConfig) -> Path:
@@ -201,18 +225,32 @@ def free_folder(config: TrainConfig) -> Path:
     if config.run is None:
         name = f"{config.model}-{Path(config.data).stem.removeprefix('train_')}"
         for candidate in itertools.chain([name], (f"{name}-{k}" for k in itertools.count(2))):
-            if not (config.runs_dir / candidate).exists():
+            if not os.path.lexists(config.runs_dir / candidate):
                 return config.runs_dir / candidate
     assert config.run is not None
-    if not config.run or Path(config.run).name != config.run:
+    if not config.run or config.run == ".." or Path(config.run).name != config.run:
         raise InputError(f"--run {config.run!r}: expected a name without folders; --runs-dir says where it goes")
     folder = config.runs_dir / config.run
-    if folder.exists():
+    if len(os.fsencode(config.run)) > LONGEST_NAME:
+        raise InputError(f"--run {config.run[:20]}...: a name of {len(config.run)} characters is too long for a folder")
+    if os.path.lexists(folder):
         raise InputError(
             f"--run {config.run}: {folder} exists; go on with it by 'torchbasics resume {folder} --iterations N', "
             "or choose another name"
         )
     return folder
+
+
+def _make(folder: Path) -> None:
+    """Make the run's folder, and the folders above it; none of them if one can't be made."""
+    above = [parent for parent in folder.parents if not parent.exists()]
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        for parent in above:
+            with contextlib.suppress(OSError):
+                parent.rmdir()
+        raise InputError(f"can't make {folder}: {error.strerror}; choose another --runs-dir") from error
 
 
 def pick_device(device: str, dtype: str) -> torch.device:
