@@ -3,7 +3,6 @@
 import io
 import math
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,15 +30,6 @@ from torchbasics.training.run import Run, create, resume, train
 
 M, M_TEST, H, W, C = 23, 9, 5, 4, 3
 ITERATIONS = 40
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Bits depend on the number of threads, and a busy machine runs these small products ten times faster on one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def picture_files(folder: Path) -> str:

@@ -10,7 +10,7 @@ import shutil
 import signal
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -21,6 +21,7 @@ import pytest
 import sklearn.linear_model
 import sklearn.neural_network
 import torch
+from PIL import Image
 from rich.console import Console
 
 import torchbasics.training.pictures
@@ -35,19 +36,11 @@ from torchbasics.training.batches import Batches
 from torchbasics.training.config import LEARNING_RATES, MODEL_DEFAULTS, TrainConfig
 from torchbasics.training.engines import ENGINES, OPTIMIZERS
 from torchbasics.training.loop import descend
+from torchbasics.training.predict import predict
 from torchbasics.training.record import Recorder, accuracy
 from torchbasics.training.run import Run, create, free_folder, pick_device, resume, train
 
 M, M_TEST, N_X = 23, 9, 5 * 4 * 3
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Bits depend on the number of threads, and a busy machine runs these small products ten times faster on one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(autouse=True)
@@ -834,3 +827,37 @@ def test_the_defaults_reach_what_scikit_learn_reaches(
     _, A = run.engines[0].cost_and_predictions(run.data.test.X, run.data.test.Y)
     assert accuracy(A, run.data.test.Y) >= witness.score(*rows(run.data.test)) - 0.015
     assert accuracy(A, run.data.test.Y) == np.mean((A[0].numpy() > 0.5) == (run.data.test.Y[0].numpy() == 1))
+
+
+def test_a_run_whose_log_was_removed_goes_on(pictures: str) -> None:
+    folder = finished(small(pictures, iterations=4))
+    (folder / log.NAME).unlink()
+    assert train(resume(folder, 6), quiet()) == 0
+    assert [step.iteration for step in log.read(folder)[1]] == [4, 5]
+
+
+def test_pictures_are_refused_by_a_run_on_other_pixels(pictures: str, tmp_path: Path) -> None:
+    # A picture is brought to [0, 1]; a network trained on 0 to 255 as float32 would say something, and be wrong.
+    for kind in ("train", "test"):
+        with h5py.File(Path(pictures).with_name(f"{kind}_small.h5"), "a") as file:
+            pixels = file[f"{kind}_set_x"][...].astype(np.float32)
+            del file[f"{kind}_set_x"]
+            file[f"{kind}_set_x"] = pixels
+    folder = finished(small(pictures, iterations=2, learning_rate=1e-6))
+    Image.new("RGB", (9, 7)).save(tmp_path / "black.png")
+    with pytest.raises(InputError, match="was trained on pixels from 0 to 255"):
+        predict(folder, [tmp_path / "black.png"])
+
+
+def test_small_networks_take_one_thread_and_give_the_others_back(pictures: str) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        seen = []
+        run = create(small(pictures, iterations=2))
+        run.engines[0].update = lambda: seen.append(torch.get_num_threads())  # type: ignore[method-assign]
+        train(run, quiet())
+        assert seen == [1, 1]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
