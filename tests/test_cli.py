@@ -134,7 +134,7 @@ def test_a_run_from_the_outside_leaves_its_files_and_says_where(folder: Path) ->
     assert (saved["iteration"], saved["classes"], saved["image"]) == (12, ["odd", "even"], [8, 8, 1])
     assert TrainConfig.from_dict(json.loads((run / "config.json").read_text())).layers == ("64", "20", "7", "5", "1")
     for said in (
-        "deep 64-20-7-5-1 on digits: 1,437 + 360 examples, gd, learning rate 0.1",
+        "deep 64-20-7-5-1 on digits: 1,437 + 360 examples, gd, learning rate 0.03",
         "after 12 iterations",
         "train accuracy",
         "test accuracy",

@@ -248,5 +248,6 @@ def largest_difference(pairs: Sequence[tuple[Tensor | None, Tensor | None]]) -> 
     for a, b in pairs:
         assert a is not None
         assert b is not None
-        differences.append(a - b.view_as(a))
-    return torch.nn.utils.get_total_norm(differences, norm_type=math.inf)
+        # In place, and not by torch's infinity norm, which takes five times as long.
+        differences.append((a - b.view_as(a)).abs_().max())
+    return torch.stack(differences).max()

@@ -1,7 +1,11 @@
 """What a run says in the terminal: the progress bar while it trains, the table when it has."""
 
+import os
+import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -101,9 +105,22 @@ def show(
             markup=False,
         )
     if done < end:
-        console.print(f"go on with:  torchbasics resume {run.folder}", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"curves:      tensorboard --logdir {run.folder}", highlight=False, markup=False, soft_wrap=True)
+        console.print(
+            f"go on with:  {_program('torchbasics')} resume {run.folder}", highlight=False, markup=False, soft_wrap=True
+        )
+    console.print(
+        f"curves:      {_program('tensorboard')} --logdir {run.folder}", highlight=False, markup=False, soft_wrap=True
+    )
     if run.data.image is not None:
         console.print(
-            f"a picture:   torchbasics predict {run.folder} IMAGE", highlight=False, markup=False, soft_wrap=True
+            f"a picture:   {_program('torchbasics')} predict {run.folder} IMAGE",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
         )
+
+
+def _program(name: str) -> str:
+    """How to call a program that was installed beside Python: by its name, or by its path where that isn't enough."""
+    beside = Path(sys.executable).with_name(name)
+    return os.path.relpath(beside) if beside.exists() and shutil.which(name) is None else name
