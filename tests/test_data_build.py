@@ -190,12 +190,16 @@ BAD_FOLDERS: list[tuple[Callable[[Path], None], dict[str, Any], list[str]]] = [
     (lambda f: class_folders(f, cat=3, dog=3) and None, {"positive": "cta"}, ["no class 'cta'", "did you mean 'cat'?"]),
     (lambda f: class_folders(f, cat=3, dog=3) and None, {"positive": "2"}, ["no class '2'", "known: cat, dog"]),
     (lambda f: class_folders(f, cat=9, dog=1) and None, {}, ["9 with label 0, 1 with label 1 cannot be split"]),
-    (lambda f: class_folders(f, cat=3, dog=3) and None, {"size": 0}, ["size 0"]),
-    (lambda f: class_folders(f, cat=3, dog=3) and None, {"test_fraction": 1.0}, ["test fraction 1.0"]),
-    (lambda f: class_folders(f, cat=3, dog=3) and None, {"test_fraction": 0.0}, ["test fraction 0.0"]),
-    (lambda f: class_folders(f, cat=3, dog=3) and None, {"limit": 1}, ["limit 1"]),
-    (lambda f: class_folders(f, cat=3, dog=3) and None, {"seed": -1}, ["seed -1"]),
-    (lambda f: class_folders(f, cat=3, dog=3) and None, {"name": "a/b"}, ["name 'a/b'"]),
+    (lambda f: class_folders(f, cat=3, dog=3) and None, {"size": 0}, ["--size 0: expected 1 to 4096"]),
+    (lambda f: class_folders(f, cat=3, dog=3) and None, {"size": 4097}, ["--size 4097: expected 1 to 4096 pixels"]),
+    (lambda f: class_folders(f, cat=3, dog=3) and None, {"test_fraction": 1.0}, ["--test-fraction 1.0"]),
+    (lambda f: class_folders(f, cat=3, dog=3) and None, {"test_fraction": 0.0}, ["--test-fraction 0.0"]),
+    (lambda f: class_folders(f, cat=3, dog=3) and None, {"limit": 1}, ["--limit 1"]),
+    (lambda f: class_folders(f, cat=3, dog=3) and None, {"seed": -1}, ["--seed -1"]),
+    (lambda f: class_folders(f, cat=3, dog=3) and None, {"name": "a/b"}, ["--name 'a/b'", "go in --out-dir"]),
+    (lambda f: class_folders(f, cat=3, dog=3) and None, {"name": ".."}, ["--name '..'"]),
+    (lambda f: class_folders(f, cat=3, dog=3) and None, {"name": "."}, ["--name '.'"]),
+    (lambda f: class_folders(f, cat=3, dog=3) and None, {"name": ""}, ["--name ''"]),
 ]
 
 
@@ -255,8 +259,18 @@ def test_either_existing_file_stops_the_build(tmp_path: Path) -> None:
 def test_an_output_folder_that_cannot_be_made(tmp_path: Path) -> None:
     folder = class_folders(tmp_path / "pets", cat=3, dog=3)
     (tmp_path / "file").touch()
-    assert "cannot make the folder" in refusal(folder, tmp_path, out_dir=tmp_path / "file")
-    assert "cannot make the folder" in refusal(folder, tmp_path, out_dir=tmp_path / "a" / "b")
+    out_dir = tmp_path / "file"
+    message = refusal(folder, tmp_path, out_dir=out_dir)
+    assert message == f"--out-dir {out_dir}: cannot make the folder (File exists); choose another"
+    assert "cannot make the folder (Not a directory)" in refusal(folder, tmp_path, out_dir=out_dir / "a" / "b")
+    assert "cannot make the folder" in refusal(folder, tmp_path, out_dir=tmp_path / "a" / "b" / ("c" * 300))
+
+
+def test_an_output_folder_is_made_with_its_parents_and_goes_with_them(tmp_path: Path) -> None:
+    built(class_folders(tmp_path / "pets", cat=3, dog=3), tmp_path, out_dir=tmp_path / "a" / "b")
+    broken_picture(tmp_path / "broken")
+    refusal(tmp_path / "broken", tmp_path, out_dir=tmp_path / "a" / "c" / "d" / "e")
+    refusal(tmp_path / "broken", tmp_path, out_dir=tmp_path / "x" / ".." / "y")
 
 
 def test_a_failure_half_way_leaves_an_existing_folder_as_it_was(tmp_path: Path) -> None:
@@ -454,5 +468,13 @@ def test_a_data_set_that_needs_another_package(tmp_path: Path, monkeypatch: pyte
 def test_a_source_that_is_nothing(tmp_path: Path) -> None:
     assert "called 'CIFAR1O'; did you mean 'CIFAR10'? (known: CIFAR10, " in refusal("CIFAR1O", tmp_path)
     assert f"no such folder: {tmp_path / 'x'}" in refusal(tmp_path / "x", tmp_path)
-    for unusable in ("CelebA", "VOCDetection", "VisionDataset"):
+    for unusable in ("ImageFolder", "VisionDataset"):
         assert f"no folder and no torchvision data set is called '{unusable}'" in refusal(unusable, tmp_path)
+
+
+def test_torchvisions_data_sets_that_cannot_be_used(tmp_path: Path) -> None:
+    for name in ("CelebA", "VOCDetection", "LSUN", "Sintel", "CocoDetection", "UCF101", "MovingMNIST"):
+        message = refusal(name.lower(), tmp_path)
+        assert message.startswith(f"{name} has no one class per picture; choose another, such as CIFAR10")
+    for name in ("EMNIST", "ImageNet", "QMNIST"):
+        assert refusal(name, tmp_path).startswith(f"{name} takes arguments of its own, which cannot be given here; ")

@@ -10,10 +10,9 @@ import pytest
 import torch
 from sklearn.datasets import load_breast_cancer, load_digits
 
-from torchbasics.data import NAMES, load
+from torchbasics.data import NAMES, load, write
 from torchbasics.data.base import Data, ImageShape, Split
 from torchbasics.data.builtin import BUILTIN
-from torchbasics.data.hdf5_write import write
 from torchbasics.data.planar import PLANAR
 from torchbasics.data.split import stratified
 from torchbasics.errors import InputError
@@ -80,7 +79,7 @@ def test_the_seed_decides_and_nothing_else(name: str) -> None:
 
 @pytest.mark.parametrize("seed", [-1, 2**32])
 def test_a_seed_out_of_range(seed: int) -> None:
-    assert f"seed {seed}: expected a whole number from 0 to 4294967295" in refusal("flower", seed=seed)
+    assert f"--seed {seed}: expected a whole number from 0 to 4294967295" in refusal("flower", seed=seed)
 
 
 def test_the_largest_seed_works_everywhere() -> None:
@@ -188,6 +187,16 @@ def test_a_path_that_is_not_there_gets_its_nearest_sibling(tmp_path: Path) -> No
     assert message.endswith("did you mean 'train_cats.h5'? (known: train_cats.h5)")
     assert "no such file: nowhere.hdf5" in refusal("nowhere.hdf5")
     assert f"no such file: no{os.sep}where" in refusal(f"no{os.sep}where")
+
+
+def test_of_many_siblings_only_the_nearest_are_told(tmp_path: Path) -> None:
+    for i in range(70):
+        (tmp_path / f"train_{i:02}.h5").touch()
+    (tmp_path / "CATS.h5").touch()
+    message = refusal(tmp_path / "cats1.h5")
+    assert "did you mean 'CATS.h5'? (known: CATS.h5, " in message
+    assert message.count("train_") == 7
+    assert message.endswith(") and 63 more")
 
 
 def test_test_data_goes_with_an_HDF5_file(tmp_path: Path) -> None:

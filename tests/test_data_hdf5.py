@@ -59,6 +59,14 @@ def read(path: Path, test_source: Path | None = None, dtype: torch.dtype = torch
     return load(path, test_source, dtype=dtype, seed=0)
 
 
+def changed(path: Path, key: str, make: Callable[[h5py.File], object]) -> Path:
+    """A file of both sets whose `key` was made by `make(file)` instead."""
+    save(path, sets(**{key: None}))
+    with h5py.File(path, "a") as file:
+        make(file)
+    return path
+
+
 def refusal(path: Path, test_source: Path | None = None, dtype: torch.dtype = torch.float64) -> str:
     with pytest.raises(InputError) as caught:
         read(path, test_source, dtype)
@@ -170,6 +178,28 @@ def test_float_images_are_used_as_they_are(tmp_path: Path) -> None:
 def test_labels_of_any_shape_and_dtype(tmp_path: Path, shape: tuple[int, ...], dtype: str) -> None:
     data = read(save(tmp_path / "d.h5", sets(train_set_y=labels(5).astype(dtype).reshape(shape))))
     assert data.train.Y.tolist() == [[0, 1, 0, 1, 0]]
+
+
+@pytest.mark.parametrize("dtype", ["i8", "f4", "f8", "u2"])
+def test_either_byte_order_gives_the_same(tmp_path: Path, dtype: str) -> None:
+    x = images(5, 6)
+    for order in "<>":
+        arrays = sets(
+            train_set_x=x.astype(order + dtype),
+            test_set_x=x[:4],
+            train_set_y=labels(5).astype(order + dtype),
+            list_classes=None,
+        )
+        data = read(save(tmp_path / "d.h5", arrays))
+        assert np.array_equal(data.train.X.T, x)
+        assert data.train.Y.tolist() == [[0, 1, 0, 1, 0]]
+
+
+def test_classes_of_any_string_type(tmp_path: Path) -> None:
+    path = tmp_path / "d.h5"
+    for dtype in (h5py.string_dtype(), h5py.string_dtype("ascii"), "S7"):
+        made = changed(path, "list_classes", lambda f, d=dtype: f.create_dataset("list_classes", data=CLASSES, dtype=d))
+        assert read(made).classes == CLASSES
 
 
 # Which file is the test set
@@ -289,6 +319,45 @@ def test_a_group_in_place_of_a_dataset_is_refused(tmp_path: Path) -> None:
     with h5py.File(path, "a") as file:
         file.create_group("train_set_x")
     assert "train_set_x is a group; expected a dataset" in refusal(path)
+
+
+@pytest.mark.parametrize("key", ["train_set_x", "test_set_y", "list_classes"])
+def test_a_null_dataspace_is_refused(tmp_path: Path, key: str) -> None:
+    path = changed(tmp_path / "d.h5", key, lambda file: file.create_dataset(key, data=h5py.Empty("f8")))
+    assert f"{path}: {key} is empty (it has a null dataspace); expected a dataset" in refusal(path)
+
+
+def test_classes_that_are_no_strings_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "d.h5"
+    changed(path, "list_classes", lambda file: file.create_group("list_classes"))
+    assert "list_classes is a group; expected a dataset" in refusal(path)
+    for dtype in (h5py.vlen_dtype(np.int64), np.dtype([("name", "S3"), ("id", "i4")]), h5py.ref_dtype):
+        changed(path, "list_classes", lambda file, d=dtype: file.create_dataset("list_classes", (2,), d))
+        message = refusal(path)
+        assert "list_classes has dtype " in message
+        assert "expected 2 strings" in message
+
+
+@pytest.mark.parametrize("order", ["HWC", "CHW"])
+@pytest.mark.parametrize("channels", [2, 7])
+def test_images_of_other_channels_are_refused(tmp_path: Path, channels: int, order: str) -> None:
+    x = images(5, 8, 9, channels)
+    path = save(tmp_path / "d.h5", sets(train_set_x=x if order == "HWC" else np.moveaxis(x, -1, 1)), order)
+    assert f"has {channels} channels by its channel_order = '{order}'; expected 1, 3 or 4" in refusal(path)
+
+
+def test_what_does_not_fit_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*shape: object, **options: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory:\nyou tried to allocate 257698037760 bytes.")
+
+    def make(file: h5py.File) -> None:
+        file.create_dataset("train_set_x", (5, 65536, 65536, 3), np.uint8)  # without room on the disk
+
+    path = changed(tmp_path / "d.h5", "train_set_x", make)
+    monkeypatch.setattr(torch, "empty", full)
+    message = refusal(path, dtype=torch.float32)
+    assert "train_set_x of shape (5, 65536, 65536, 3) needs 240.0 GiB of memory as float32" in message
+    assert "needs 480.0 GiB of memory as float64" in refusal(path)
 
 
 def test_classes_that_are_swapped_are_refused(tmp_path: Path) -> None:

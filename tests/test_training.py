@@ -1,6 +1,7 @@
 """Training: two engines in step, batches, checkpoints that lose nothing, divergence, and the configuration."""
 
 import contextlib
+import errno
 import inspect
 import io
 import json
@@ -33,7 +34,7 @@ from torchbasics.initialisation import SCALES
 from torchbasics.models import ACTIVATIONS
 from torchbasics.training import checkpoint, config, log
 from torchbasics.training.batches import Batches
-from torchbasics.training.config import LEARNING_RATES, MODEL_DEFAULTS, TrainConfig
+from torchbasics.training.config import LEARNING_RATES, MODEL_DEFAULTS, OPTIMIZER_RATES, TrainConfig
 from torchbasics.training.engines import ENGINES, OPTIMIZERS
 from torchbasics.training.loop import descend
 from torchbasics.training.predict import predict
@@ -405,8 +406,56 @@ def test_changed_data_is_refused_on_resume(pictures: str) -> None:
             kept = file[key][:-1]
             del file[key]
             file[key] = kept
-    with pytest.raises(InputError, match=r"now has n_x = 60 and m = 22, .* \[60, 23\]: train a new run"):
+    with pytest.raises(InputError, match="has changed; train a new run"):
         resume(folder, 9)
+
+
+def test_flipped_labels_are_other_data(pictures: str) -> None:
+    folder = finished(small(pictures, iterations=2))
+    with h5py.File(Path(pictures).with_name("test_small.h5"), "a") as file:
+        file["test_set_y"][...] = 1 - file["test_set_y"][...]
+    with pytest.raises(InputError, match="has changed; train a new run"):
+        resume(folder, 9)
+
+
+def test_a_damaged_log_is_refused_before_any_training(pictures: str) -> None:
+    folder = finished(small(pictures, iterations=3))
+    (folder / log.NAME).write_text("iteration,cost_manual,cost_torch,largest_dW_difference\n1,a,b,c\n")
+    before = (folder / checkpoint.NAME).read_bytes()
+    with pytest.raises(InputError, match=r"log.csv, row 2 is not as train wrote it"):
+        train(resume(folder, 9), quiet())
+    assert (folder / checkpoint.NAME).read_bytes() == before
+
+
+def test_a_full_disk_ends_the_run_with_one_line(pictures: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = create(small(pictures, iterations=3))
+
+    def full(folder: Path, content: dict[str, Any]) -> Path:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    with pytest.raises(InputError, match="No space left on device; make room, and go on with 'torchbasics resume"):
+        train(run, quiet())
+
+
+def test_layers_that_no_memory_holds_are_refused(pictures: str) -> None:
+    settings = small(pictures, layers=("60,100000000000,1",))
+    with pytest.raises(InputError, match="no memory for them; give smaller sizes"):
+        create(settings)
+    assert not settings.runs_dir.exists()
+
+
+def test_an_optimizer_that_scales_its_steps_has_its_own_default_rate() -> None:
+    for optimizer, rate in OPTIMIZER_RATES.items():
+        for data in ("digits", "cats.h5"):
+            assert TrainConfig("deep", data, optimizer=optimizer).resolve(64).learning_rate == rate  # type: ignore[arg-type]
+    assert TrainConfig("deep", "digits", optimizer="momentum").resolve(64).learning_rate == 0.03
+
+
+def test_a_cost_that_ended_above_its_start_is_said(pictures: str) -> None:
+    console = quiet()
+    train(create(small(pictures, learning_rate=50.0, iterations=2)), console)
+    assert "and ended above it: try a smaller --learning-rate" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_another_number_of_threads_is_said_on_resume(pictures: str) -> None:
@@ -657,7 +706,7 @@ def test_the_runs_config_file_says_what_it_was_trained_with(pictures: str) -> No
     run = create(TrainConfig("shallow", pictures, runs_dir=Path(pictures).parent / "runs"))
     written = TrainConfig.from_dict(json.loads((run.folder / "config.json").read_text()))
     assert written == run.config
-    assert (written.layers, written.activation, written.init) == (("60", "7", "1"), "tanh", "small")
+    assert (written.layers, written.activation, written.init) == (("60", "7", "1"), "relu", "small")
     assert (written.iterations, written.learning_rate) == (2500, 0.0075)
 
 

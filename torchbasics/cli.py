@@ -7,6 +7,7 @@
 | 130 | stopped by Ctrl-C; a training run keeps what it has |
 """
 
+import io
 import sys
 import warnings
 from collections.abc import Sequence
@@ -43,8 +44,8 @@ class PredictConfig:
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run's folder, such as runs/deep-digits, or its name in ./runs."""
 
-    images: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE...")]
-    """Pictures of any size: JPEG, PNG, GIF or WebP; colour, grey or transparent."""
+    images: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE...", help_behavior_hint="")]
+    """Pictures of any size: JPEG, PNG, GIF, WebP or BMP; colour, grey or transparent."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,9 @@ DESCRIPTION = """The networks of the Neural Networks and Deep Learning notes, ha
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command that the arguments (by default the process's own) name, and exit."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What the terminal can't show, such as a file's name in other letters, must not end a run.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning

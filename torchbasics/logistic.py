@@ -17,8 +17,9 @@ $$da = -\frac ya + \frac{1-y}{1-a}, \qquad dz = da \cdot a(1-a) = a - y, \qquad
 | Z, A, dZ | (1, m) | one entry per example |
 
 Read in order: `one_example`, `loop_over_examples`, `loop_over_examples_and_features`, `vectorised`. The first three
-take and return Python floats. `propagate`, `optimize` and `predict` are the notes' functions around `vectorised`: all
-their arrays are torch tensors or all are NumPy arrays, results come in the same kind, and the numbers are the same.
+take numbers, or lists, arrays and tensors of them, and return Python floats. `propagate`, `optimize` and `predict` are
+the notes' functions around `vectorised`: all their arrays are torch tensors or all are NumPy arrays, results come in
+the same kind, and the numbers are the same.
 
 Source: Neural Networks and Deep Learning, week 2.
 """
@@ -36,6 +37,7 @@ from torch import Tensor
 from torchbasics.errors import InputError
 
 Array = TypeVar("Array", Tensor, NDArray[Any])
+Numbers = Sequence[float] | Tensor | NDArray[Any]
 FloatOrArray = TypeVar("FloatOrArray", float, Tensor, NDArray[Any])
 
 
@@ -100,12 +102,13 @@ def one_example(x1: float, x2: float, w1: float, w2: float, b: float, y: float, 
 
 
 def loop_over_examples(
-    x1: Sequence[float], x2: Sequence[float], w1: float, w2: float, b: float, y: Sequence[float]
+    x1: Numbers, x2: Numbers, w1: float, w2: float, b: float, y: Numbers
 ) -> tuple[float, float, float, float]:
     """J, dw1, dw2, db over m examples with two features ("Gradient Descent on m Examples"); x1, x2, y: m numbers each.
 
     J, dw1, dw2 and db accumulate over the examples; z, a and dz belong to one example and are overwritten.
     """
+    x1, x2, y = _lists(x1, x2, y)
     _check_lists(y, x1, x2)
 
     m = len(y)
@@ -122,12 +125,13 @@ def loop_over_examples(
 
 
 def loop_over_examples_and_features(
-    w: Sequence[float], b: float, X: Sequence[Sequence[float]], Y: Sequence[float]
+    w: Numbers, b: float, X: Sequence[Numbers] | Tensor | NDArray[Any], Y: Numbers
 ) -> tuple[float, list[float], float]:
     """J, dw, db over m examples with n_x features: the two loops that `vectorised` does without.
 
     w: n_x numbers; X: n_x rows of m numbers, so X[j][i] is feature j of example i; Y: m numbers.
     """
+    w, Y, *X = _lists(w, Y, *X)
     _check_lists(Y, *X)
     if len(w) != len(X):
         raise InputError(f"w has {len(w)} weights and X {len(X)} rows, expected n_x of both: give one row per feature")
@@ -162,13 +166,15 @@ class Vectorised(NamedTuple):
 # picks there, 0 and 0, make the derivative -y; the right one is a - y = 1/2 - y.
 @torch.no_grad()
 def vectorised(
-    w: Float[Tensor, "n_x 1"], b: Float[Tensor, ""], X: Float[Tensor, "n_x m"], Y: Float[Tensor, "1 m"]
+    w: Float[Tensor, "n_x 1"], b: Float[Tensor, ""], X: Float[Tensor, "n_x m"], Y: Float[Tensor, "..."]
 ) -> Vectorised:
     """Forward and backward over all m examples at once ("Vectorizing Logistic Regression's Gradient Output").
 
     J is the mean of `loss`. The inputs are torch tensors; `propagate` takes NumPy arrays as well.
     """
     m = X.shape[1]
+    if Y.shape != (1, m):  # (m, 1) would broadcast to a dZ of (m, m)
+        raise InputError(f"Y has shape {tuple(Y.shape)}, expected (1, {m}): use Y.reshape(1, -1)")
     Z = w.T @ X + b
     A = sigmoid(Z)
     J = torch.sum(Z.clamp(min=0) - Y * Z + torch.log1p(torch.exp(-abs(Z)))) / m
@@ -270,6 +276,9 @@ def _tensor(array: Tensor | NDArray[Any]) -> Tensor:
     """The array as a tensor on the same memory, or on a copy where torch cannot share it: read-only, or reversed."""
     if isinstance(array, Tensor):
         return array
+    if np.iscomplexobj(array) or array.dtype.kind not in "biuf":
+        raise InputError(f"an array has dtype {array.dtype}, expected real numbers")
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     shareable = array.flags.writeable and min(array.strides, default=0) >= 0
     return torch.from_numpy(array if shareable else array.copy())
 
@@ -277,6 +286,11 @@ def _tensor(array: Tensor | NDArray[Any]) -> Tensor:
 def _like(array: Array, result: Tensor) -> Array:
     """The result in the kind of `array`."""
     return result.numpy() if isinstance(array, np.ndarray) else result
+
+
+def _lists(*numbers: Numbers) -> list[list[float]]:
+    """m numbers each, as a loop of Python's reads them: from a list, an array or a tensor."""
+    return [n.tolist() if isinstance(n, Tensor | np.ndarray) else list(n) for n in numbers]
 
 
 def _check_lists(labels: Sequence[float], *features: Sequence[float]) -> None:
@@ -293,5 +307,5 @@ def _check_labels(labels: Sequence[float | int]) -> None:
 
 
 def _check_learning_rate(learning_rate: float) -> None:
-    if not learning_rate >= 0:
+    if not 0 <= learning_rate < math.inf:
         raise InputError(f"learning_rate is {learning_rate:g}, expected 0 or more: the update has its minus sign")

@@ -75,8 +75,8 @@ class BinaryCrossEntropy(Loss):
 
     A sigmoid saturates: from z = 17 in float32 (37 in float64) A is exactly 1 and can no longer say how wrong it is.
     As `nn.BCELoss` does, each logarithm is kept at or above -100 and the denominator at or above 1e-12, so that J and
-    dA stay finite; the sigmoid's A (1 - A) is then 0 and nothing is learned from that example. `SigmoidCrossEntropy`
-    has no such limit.
+    dA stay finite. Beyond |z| = 27.6, where A (1 - A) is below 1e-12, a wrong example's dZ = dA A (1 - A) shrinks from
+    1 to 0, and nothing is learned from it. `SigmoidCrossEntropy` has no such limit.
     """
 
     def forward(self, A: Float[Tensor, "..."], Y: Float[Tensor, "..."]) -> Float[Tensor, ""]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from torchbasics.errors import InputError
 from torchbasics.layers import Layer
 from torchbasics.losses import Loss
 
@@ -33,6 +34,7 @@ class Network(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(layers)
         self.loss = loss
+        self.swept = False
         self.names: list[str] = []
         depth = 0
         for layer in self.sequence:
@@ -45,7 +47,8 @@ class Network(nn.Module):
         return list(self.layers)  # type: ignore[arg-type]  # nn.ModuleList holds plain Modules for mypy
 
     def forward(self, X: Float[Tensor, "..."]) -> Float[Tensor, "n_y m"]:
-        """The predictions A[L] for X (n_x, m)."""
+        """The predictions A[L] for X (n_x, m). A `backward` has to wait for the next `cost`: the caches are now X's."""
+        self.swept = False
         A = X
         for layer in self.sequence:
             A = layer(A)
@@ -63,10 +66,16 @@ class Network(nn.Module):
         J: Tensor = self.loss(A, Y)
         if record is not None:
             record["J"] = J
+        self.swept = True
         return J
 
     def backward(self, record: dict[str, Tensor] | None = None) -> None:
-        """Backward sweep, after `cost`: every parameter's `.grad`; `record` receives dZL, ..., dA1, dZ1 by name."""
+        """Backward sweep: every parameter's `.grad`; `record` receives dZL, ..., dA1, dZ1 by name.
+
+        Raises `InputError` unless the last forward sweep was `cost`'s, whose caches it needs.
+        """
+        if not self.swept:
+            raise InputError("backward has no sweep to go back over; call cost(X, Y) first, and predict after backward")
         dA = self.loss.backward()
         for name, layer in zip(self.names[:0:-1], self.sequence[:0:-1], strict=True):
             if record is not None:

@@ -1,15 +1,17 @@
 """Where X and Y come from: a built-in name, an HDF5 file in the course's schema, or a folder of pictures.
 
 `NAMES` are the built-in sets. `load` takes any of the three and gives a `torchbasics.data.base.Data`; it is imported on
-first use, so that whoever only wants the names (a command line's help) doesn't wait for torch.
+first use, so that whoever only wants the names (a command line's help) doesn't wait for torch. `write` brings arrays of
+your own into that schema, as a file that `load` takes (`torchbasics.data.hdf5_write`).
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from torchbasics.data.hdf5_write import write
     from torchbasics.data.source import load
 
-__all__ = ["NAMES", "load"]
+__all__ = ["NAMES", "load", "write"]
 
 NAMES = ("digits", "breast-cancer", "flower", "circles", "moons", "blobs", "spirals")
 
@@ -19,4 +21,8 @@ def __getattr__(name: str) -> Any:
         from torchbasics.data.source import load
 
         return load
+    if name == "write":
+        from torchbasics.data.hdf5_write import write
+
+        return write
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

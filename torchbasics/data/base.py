@@ -92,4 +92,4 @@ class Data:
 def check_seed(seed: int) -> None:
     """Raise `InputError` unless NumPy and scikit-learn take `seed`: 0 to 2^32 - 1."""
     if not 0 <= seed < 2**32:
-        raise InputError(f"seed {seed}: expected a whole number from 0 to 4294967295; choose another")
+        raise InputError(f"--seed {seed}: expected a whole number from 0 to 4294967295; choose another")

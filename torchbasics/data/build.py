@@ -21,8 +21,10 @@ from torchbasics.data.hdf5 import Kind
 from torchbasics.data.hdf5_write import create_set, new_files
 from torchbasics.errors import InputError, nearest
 
-# Said before gigabytes are fetched: these have no one class number to each picture. ImageFolder is a folder by name.
-_UNUSABLE = {"CelebA", "ImageFolder", "LFWPairs", "LSUN", "LSUNClass", "SBU", "WIDERFace"}
+MAX_SIZE = 4096
+# Said before gigabytes are fetched: these have no one class number to each picture, though their signature has it.
+_UNUSABLE = {"CelebA", "LFWPairs", "LSUN", "LSUNClass", "SBU", "WIDERFace"}
+_NO_DATA_SETS = {"DatasetFolder", "ImageFolder", "VisionDataset", "wrap_dataset_for_transforms_v2"}
 _FAILURES = (
     RuntimeError,
     OSError,
@@ -48,12 +50,12 @@ def build(
     limit: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Path, Path]:
-    """Write train_NAME.h5 and test_NAME.h5 in `out_dir` and return their paths.
+    """Write train_NAME.h5 and test_NAME.h5 in `out_dir`, made if it isn't there, and return their paths.
 
     - `source`: a folder of pictures per class (`torchbasics.data.folder`), or the name of a torchvision data set, in
       any case, kept under `root` and fetched there if `download`.
     - `name`: by default the source's, with the positive class if one is given (cifar10_cat).
-    - `size`: the height and width in pixels; pictures are stretched to it, with 3 channels.
+    - `size`: the height and width in pixels, at most 4096; pictures are stretched to it, with 3 channels.
     - `positive`: the class with label 1, by name or number; every other class gets label 0. Of OxfordIIITPet, "cat" or
       "dog" asks for cats against dogs.
     - `test_fraction`: held out, stratified by label, where the source has no test set of its own.
@@ -64,22 +66,22 @@ def build(
     Pictures are streamed: only a block is in memory. Both files are written or neither, and never over existing ones.
     Raises `InputError` for a source, a class or a value that cannot be used.
     """
-    if size < 1:
-        raise InputError(f"size {size}: expected 1 pixel or more")
+    if not 1 <= size <= MAX_SIZE:
+        raise InputError(f"--size {size}: expected 1 to {MAX_SIZE} pixels")
     if not 0 < test_fraction < 1:
-        raise InputError(f"test fraction {test_fraction}: expected a share between 0 and 1, both excluded")
+        raise InputError(f"--test-fraction {test_fraction}: expected a share between 0 and 1, both excluded")
     if limit is not None and limit < 2:
-        raise InputError(f"limit {limit}: expected 2 examples or more, one for each label")
+        raise InputError(f"--limit {limit}: expected 2 examples or more, one for each label")
     check_seed(seed)
     data_set = None if os.path.isdir(source) else _data_set_name(source)
     if name is None:
         name = (data_set or Path(source).resolve().name).lower() + (f"_{positive}" if positive else "")
-    if Path(name).name != name:
-        raise InputError(f"name {name!r}: expected a file name without folders; use the output folder for those")
+    if Path(name).name != name or name in ("", ".."):
+        raise InputError(f"--name {name!r}: expected a file name without folders; those go in --out-dir")
     paths = out_dir / f"train_{name}.h5", out_dir / f"test_{name}.h5"
     for path in paths:
         if os.path.lexists(path):
-            raise InputError(f"{path} exists and is never overwritten; choose another name or remove it first")
+            raise InputError(f"{path} exists and is never overwritten; choose another --name or remove it first")
 
     pictures = _open_data_set(data_set, positive, root, download) if data_set else open_folder(Path(source))
     train, test, classes = binary(pictures, positive, test_fraction, seed, limit)
@@ -105,14 +107,27 @@ def _data_set_name(source: str) -> str:
     has classes too.
     """
     known: dict[str, str] = {}
-    for candidate in set(torchvision.datasets.__all__) - _UNUSABLE:
+    unusable: dict[str, str] = {}
+    for candidate in set(torchvision.datasets.__all__) - _NO_DATA_SETS:
         parameters = inspect.signature(getattr(torchvision.datasets, candidate)).parameters
         others_required = [p for p in parameters.values() if p.default is p.empty and p.name != "root"]
-        if "target_transform" in parameters and "transforms" not in parameters and not others_required:
+        if candidate == "OxfordIIITPet" or not (
+            candidate in _UNUSABLE
+            or "target_transform" not in parameters
+            or "transforms" in parameters
+            or others_required
+        ):
             known[candidate.casefold()] = candidate
-    known["oxfordiiitpet"] = "OxfordIIITPet"
+        elif any(p.kind is p.VAR_KEYWORD for p in others_required):  # EMNIST, ImageNet and QMNIST
+            unusable[candidate.casefold()] = f"{candidate} takes arguments of its own, which cannot be given here"
+        else:
+            unusable[candidate.casefold()] = f"{candidate} has no one class per picture"
     if source.casefold() in known:
         return known[source.casefold()]
+    if source.casefold() in unusable:
+        raise InputError(
+            f"{unusable[source.casefold()]}; choose another, such as CIFAR10, or a folder of pictures per class"
+        )
     if os.sep in source:
         raise InputError(f"no such folder: {source}; expected a folder of pictures per class or a torchvision data set")
     raise InputError(f"no folder and no torchvision data set is called {source!r}; {nearest(source, known.values())}")
@@ -170,16 +185,16 @@ def _classes(name: str, dataset: Any, cats_and_dogs: bool) -> list[str]:
 
 @contextmanager
 def _folder(path: Path) -> Iterator[None]:
-    """The folder, made if it isn't there; gone again if it was made for files that could not be written."""
-    made = not path.exists()
+    """The folder, made with its parents if it isn't there; what was made goes again if the files cannot be written."""
+    made = [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
     try:
-        path.mkdir(exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {path}: {error.strerror}") from None
-    try:
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"--out-dir {path}: cannot make the folder ({error.strerror}); choose another") from None
         yield
     except BaseException:
-        if made:
-            with suppress(OSError):  # someone else's file is in it by now
-                path.rmdir()
+        for folder in made:
+            with suppress(OSError):  # it was never made, or someone else's file is in it by now
+                folder.rmdir()
         raise

@@ -6,7 +6,7 @@ and a second file, or the same one, with test_set_x and test_set_y. Legend: m ex
 
 Also accepted: images as (m, C, H, W) or, grey, (m, H, W), and structured data (m, n_x), of any real dtype. The
 attribute `channel_order` ("HWC" or "CHW") of a dataset says which layout its images have; without it the axis of length
-1 or 3 is the channels, the last one first, and then one of length 4.
+1 or 3 is the channels, the last one first, and then one of length 4. Images have 1, 3 or 4 channels.
 
 uint8 images are divided by 255; everything else is used as it is.
 """
@@ -130,14 +130,22 @@ def _keys(file: h5py.File, path: Path) -> list[str]:
         return [str(key) for key in file]  # a name that is not UTF-8, as in a damaged file, comes as bytes
 
 
-def _dataset(file: h5py.File, path: Path, key: str) -> h5py.Dataset:
-    keys = _keys(file, path)
-    if key not in keys:
-        raise InputError(f"{path} has no {key}; it has {', '.join(keys) or 'nothing'}")
+def _item(file: h5py.File, path: Path, key: str) -> h5py.Dataset:
+    """What is called `key`, once it is known to be a dataset that has a shape."""
     with _h5py_errors(path):
         dataset = file[key]
     if not isinstance(dataset, h5py.Dataset):
         raise InputError(f"{path}: {key} is a {type(dataset).__name__.lower()}; expected a dataset")
+    if dataset.shape is None:
+        raise InputError(f"{path}: {key} is empty (it has a null dataspace); expected a dataset with a shape")
+    return dataset
+
+
+def _dataset(file: h5py.File, path: Path, key: str) -> h5py.Dataset:
+    keys = _keys(file, path)
+    if key not in keys:
+        raise InputError(f"{path} has no {key}; it has {', '.join(keys) or 'nothing'}")
+    dataset = _item(file, path, key)
     if dataset.dtype.kind not in "biuf":
         raise InputError(f"{path}: {key} has dtype {dataset.dtype}; expected real numbers")
     return dataset
@@ -147,7 +155,7 @@ def _read(file: h5py.File, path: Path, kind: Kind, dtype: torch.dtype) -> _Set:
     x, y = _dataset(file, path, f"{kind}_set_x"), _dataset(file, path, f"{kind}_set_y")
     with _h5py_errors(path):
         labels, order = y[...], x.attrs.get("channel_order")
-        stored_classes = file["list_classes"][...] if "list_classes" in file else None
+    classes = _classes(file, path)
     where = f"{path}: {kind}_set"
     labels = _column(labels, f"{where}_y")
     image, channels_axis = _layout(x.shape, order, f"{where}_x")
@@ -157,13 +165,14 @@ def _read(file: h5py.File, path: Path, kind: Kind, dtype: torch.dtype) -> _Set:
     if len(labels) != m:
         raise InputError(f"{where}_x has {m} examples and {kind}_set_y {len(labels)} labels; both need the same m")
     check_labels(labels, f"{where}_y")
+    labels = labels.astype(np.uint8)  # torch takes no foreign byte order
     images = image is not None and x.dtype == np.uint8
     pixels = _examples(x, channels_axis, 255.0 if images else 1.0, path, dtype)
     return _Set(
         split=Split(pixels.T, torch.tensor(labels, dtype=dtype)[None]),
         image=image,
         pixel_scale=255.0 if images else 1.0,
-        classes=_classes(stored_classes, path),
+        classes=classes,
     )
 
 
@@ -180,6 +189,11 @@ def _layout(shape: tuple[int, ...], order: Any, where: str) -> tuple[ImageShape 
         if said not in ("HWC", "CHW"):
             raise InputError(f"{where} has the attribute channel_order = {said!r}; expected 'HWC' or 'CHW'")
         axis = -1 if said == "HWC" else 1
+        if shape[axis] not in (1, 3, 4):
+            raise InputError(
+                f"{where} of shape {shape} has {shape[axis]} channels by its channel_order = {said!r}; expected 1, 3 "
+                "or 4; correct the attribute, or store the examples as (m, n_x)"
+            )
     else:
         candidates = [axis for channels in ((1, 3), (4,)) for axis in (-1, 1) if shape[axis] in channels]
         if not candidates:
@@ -197,7 +211,13 @@ def _examples(
     """The examples one a row, in the course's order, converted block by block (whole chunks at a time)."""
     m = x.shape[0]
     shape = x.shape if channels_axis == -1 else (m, *x.shape[2:], x.shape[1])
-    examples = torch.empty(shape, dtype=dtype)
+    try:
+        examples = torch.empty(shape, dtype=dtype)
+    except RuntimeError:
+        raise InputError(
+            f"{path}: {x.name.removeprefix('/')} of shape {x.shape} needs {x.size * dtype.itemsize / 2**30:,.1f} GiB "
+            f"of memory as {str(dtype).removeprefix('torch.')}, more than there is; use fewer or smaller examples"
+        ) from None
     out = examples.numpy()
     rows_of_a_chunk = x.chunks[0] if x.chunks else 1
     step = max(1, BLOCK_BYTES * m // x.nbytes // rows_of_a_chunk) * rows_of_a_chunk
@@ -244,10 +264,15 @@ def check_labels(labels: np.ndarray, where: str) -> None:
         )
 
 
-def _classes(stored: Any, path: Path) -> tuple[str, str] | None:
-    if stored is None:
+def _classes(file: h5py.File, path: Path) -> tuple[str, str] | None:
+    if "list_classes" not in _keys(file, path):
         return None
-    names = [n.decode("utf-8", "replace") if isinstance(n, bytes) else str(n) for n in np.asarray(stored).reshape(-1)]
+    dataset = _item(file, path, "list_classes")
+    if dataset.dtype.kind not in "biuf" and h5py.check_string_dtype(dataset.dtype) is None:
+        raise InputError(f"{path}: list_classes has dtype {dataset.dtype}; expected 2 strings")
+    with _h5py_errors(path):
+        stored = np.asarray(dataset[...]).reshape(-1)
+    names = [n.decode("utf-8", "replace") if isinstance(n, bytes) else str(n) for n in stored]
     if len(names) != 2:
         raise InputError(f"{path}: list_classes has {len(names)} names; expected 2, those of label 0 and label 1")
     return names[0], names[1]

@@ -1,5 +1,6 @@
 """From what the user named to a data set: a built-in name wins, then an existing file, then an existing folder."""
 
+import difflib
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from torchbasics.data.hdf5 import load_hdf5
 from torchbasics.errors import InputError, nearest
 
 HDF5_SUFFIXES = (".h5", ".hdf5")
+MOST_SIBLINGS = 8
 
 
 def load(source: str | Path, test_source: str | Path | None = None, *, dtype: torch.dtype, seed: int) -> Data:
@@ -51,5 +53,12 @@ def _nothing_there(name: str) -> str:
     if os.sep not in name and path.suffix not in HDF5_SUFFIXES:
         return f"no data set, file or folder is called {name!r}; {nearest(name, NAMES)}"
     siblings = [p.name for p in path.parent.glob("*") if p.suffix in HDF5_SUFFIXES] if path.parent.is_dir() else []
-    there = nearest(path.name, siblings) if siblings else f"there is no HDF5 file in {path.parent} either"
-    return f"no such file: {path}; {there}"
+    if not siblings:
+        return f"no such file: {path}; there is no HDF5 file in {path.parent} either"
+
+    def likeness(sibling: str) -> float:
+        return difflib.SequenceMatcher(None, path.name.casefold(), sibling.casefold()).ratio()
+
+    shown = sorted(siblings, key=likeness, reverse=True)[:MOST_SIBLINGS]
+    more = f" and {len(siblings) - len(shown)} more" if len(siblings) > len(shown) else ""
+    return f"no such file: {path}; {nearest(path.name, shown)}{more}"

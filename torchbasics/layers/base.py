@@ -30,12 +30,11 @@ class Layer(nn.Module, ABC):
         """Compute dA_prev from dA, both m times autograd's, and write dJ/dW, dJ/db into the parameters' `.grad`."""
 
     def gradients(self, dA: Tensor) -> None:
-        """Do what `backward` does but for dA_prev: all that the first layer of a network has to do.
+        """Do what `backward` does but for dA_prev; nothing, unless the layer has parameters.
 
-        Leaving out dA[0], which nobody asks for, saves half of the backward sweep on wide inputs.
+        It is all that the first layer of a network has to do: leaving out dA[0], which nobody asks for, saves half of
+        the backward sweep on wide inputs.
         """
-        if self.twin_names:
-            self.backward(dA)
 
     @abstractmethod
     def twin(self) -> nn.Module:

@@ -48,7 +48,8 @@ def load(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         parent = folder.parent
         runs = sorted(child.name for child in parent.iterdir() if (child / NAME).is_file()) if parent.is_dir() else []
-        found = f"{parent} has runs {', '.join(runs)}" if runs else f"{parent} has no runs"
+        listed = ", ".join(runs[:8]) + (", ..." if len(runs) > 8 else "")
+        found = f"{parent} has runs {listed}" if runs else f"{parent} has no runs"
         raise InputError(f"no run with a checkpoint at {folder}: {found}; give the folder that train wrote")
     try:
         with warnings.catch_warnings():

@@ -34,7 +34,7 @@ class Defaults:
 
 MODEL_DEFAULTS: dict[Model, Defaults] = {
     "logistic": Defaults((), "relu", "zeros", 0.005, 2000),
-    "shallow": Defaults((7,), "tanh", "small", 0.0075, 2500),
+    "shallow": Defaults((7,), "relu", "small", 0.0075, 2500),
     "deep": Defaults((20, 7, 5), "relu", "sqrt", 0.0075, 2500),
 }
 
@@ -49,6 +49,9 @@ LEARNING_RATES: dict[str, tuple[float, float, float]] = {
     "blobs": (0.03, 0.05, 0.01),
     "spirals": (0.1, 1.0, 0.1),
 }
+
+# These scale every step to about the rate itself, whatever the gradient: torch.optim's own defaults suit any data.
+OPTIMIZER_RATES: dict[str, float] = {"rmsprop": 0.001, "adagrad": 0.01, "adam": 0.001, "adamw": 0.001}
 
 
 def left_out(metavar: str, default: str) -> Any:
@@ -72,7 +75,9 @@ class TrainConfig:
     layers: Annotated[tuple[str, ...] | None, left_out("n_x,...,1", "n_x,20,7,5,1; shallow: n_x,7,1")] = None
     """Layer sizes from the inputs to the output, such as 64,20,7,5,1."""
 
-    activation: Annotated[Activation | None, left_out("{sigmoid,tanh,relu,leaky-relu}", "relu; shallow: tanh")] = None
+    activation: Annotated[
+        Activation | None, left_out("{sigmoid,tanh,relu,leaky-relu}", "relu; shallow, built-in data: tanh")
+    ] = None
     """Activation of the hidden layers."""
 
     engine: Engine = "both"
@@ -81,7 +86,9 @@ class TrainConfig:
     iterations: Annotated[int | None, left_out("N", "2500; logistic: 2000")] = None
     """Parameter updates."""
 
-    learning_rate: Annotated[float | None, left_out("ALPHA", "0.0075; logistic: 0.005; built-in data: its own")] = None
+    learning_rate: Annotated[
+        float | None, left_out("ALPHA", "0.0075; logistic: 0.005; built-in data: its own; adam, ...: 0.001")
+    ] = None
     """alpha in W := W - alpha dW."""
 
     optimizer: Optimizer = "gd"
@@ -102,7 +109,7 @@ class TrainConfig:
     """auto takes a GPU if there is one."""
 
     dtype: Dtype = "float64"
-    """In float64 the engines stay equal to rounding; in float32, ReLU networks' runs part after some hundred steps."""
+    """In float64 the engines keep together; in float32, runs of ReLU networks part after some hundred steps."""
 
     run: Annotated[str | None, left_out("NAME", "MODEL-DATA, numbered if taken")] = None
     """The run's name."""
@@ -174,13 +181,18 @@ class TrainConfig:
     def resolve(self, n_x: int) -> "TrainConfig":
         """The same run with every field that was left out filled in, for data with n_x inputs."""
         defaults = MODEL_DEFAULTS[self.model]
+        built_in = self.data in LEARNING_RATES
+        # The notes' week 3 has tanh on the plane's points, and week 4 ReLU on pictures.
+        activation = "tanh" if self.model == "shallow" and built_in else defaults.activation
         rate = defaults.learning_rate
-        if self.data in LEARNING_RATES:
+        if self.optimizer in OPTIMIZER_RATES:
+            rate = OPTIMIZER_RATES[self.optimizer]
+        elif built_in:
             rate = LEARNING_RATES[self.data][list(MODEL_DEFAULTS).index(self.model)]
         return replace(
             self,
             layers=tuple(str(size) for size in self.layer_sizes(n_x)),
-            activation=self.activation or defaults.activation,
+            activation=self.activation or activation,
             iterations=self.iterations or defaults.iterations,
             learning_rate=self.learning_rate or rate,
             init=self.init or defaults.init,

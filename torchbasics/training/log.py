@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from torchbasics.errors import InputError
+
 NAME = "log.csv"
 
 
@@ -67,13 +69,22 @@ class Log:
 
 
 def read(folder: Path) -> tuple[list[str], list[Step]]:
-    """The engines' names and every step of a run's log; a last row that a kill cut short is left out."""
+    """The engines' names and every step of a run's log; a last row that a kill cut short is left out.
+
+    Raises `InputError` for a file that was not written by `Log`.
+    """
     text = (folder / NAME).read_text()
     whole = text[: text.rindex("\n") + 1] if "\n" in text else ""
     header, *rows = list(csv.reader(whole.splitlines())) or [[]]
     engines = [column.removeprefix("cost_") for column in header if column.startswith("cost_")]
     steps = []
-    for iteration, *values in rows:
-        costs = tuple(float(value) for value in values[: len(engines)])
-        steps.append(Step(int(iteration), costs, float(values[-1]) if len(engines) == 2 else None))
+    try:
+        for iteration, *values in rows:
+            costs = tuple(float(value) for value in values[: len(engines)])
+            steps.append(Step(int(iteration), costs, float(values[-1]) if len(engines) == 2 else None))
+    except (ValueError, IndexError):
+        raise InputError(
+            f"{folder / NAME}, row {len(steps) + 2} is not as train wrote it; restore the file, or remove it to go on "
+            "without the earlier costs"
+        ) from None
     return engines, steps

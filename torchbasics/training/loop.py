@@ -80,7 +80,7 @@ class _clock:
         self.started = time.perf_counter()
 
     def __exit__(self, *exception: object) -> None:
-        # A GPU works on after the call has returned; with two engines its time would be booked to the wrong one.
-        if self.device.type == "cuda" and len(self.seconds) > 1:
+        # A GPU works on after the call has returned, and its time would be booked to whoever waits for it.
+        if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         self.seconds[self.name] += time.perf_counter() - self.started

@@ -52,8 +52,11 @@ def cost_curves(engines: Sequence[str], steps: Sequence[Step], title: str) -> Fi
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a PNG: all of it, or none."""
     temporary = path.with_suffix(".tmp")
-    FigureCanvasAgg(figure).print_png(str(temporary))
-    temporary.replace(path)
+    try:
+        FigureCanvasAgg(figure).print_png(str(temporary))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def pixels(figure: Figure) -> UInt8[np.ndarray, "H W 3"]:

@@ -5,7 +5,8 @@ In the runs manual and torch:
 | tag | when |
 |---|---|
 | cost | every step (every k-th beyond 5,000) |
-| accuracy/train, accuracy/test, gradient_norm/layer_l | at intervals |
+| gradient_norm/layer_l | fifty times a run |
+| accuracy/train, accuracy/test | fifty times a run, or as often as costs about 3 % of it |
 | W/Wl, dW/dWl, b/bl, db/dbl | histograms, ten times a run |
 | first_layer | W1 as pictures, ten times a run |
 | mistakes, pr_curve, result/cost, result/train_accuracy, result/test_accuracy | at the end |
@@ -16,13 +17,14 @@ In the run difference, with both engines:
 |---|---|
 | difference/log10_cost | as cost: log10 abs(J_manual - J_torch), -20 where the two are equal to the last bit |
 | difference/largest_dW | as cost: the largest difference between the engines' dW and db |
-| difference/largest_dW_minus_autograd | at intervals: dW, db by hand and by autograd *at the same parameters* |
+| difference/largest_dW_minus_autograd | fifty times a run: dW, db by hand and by autograd *at the same parameters* |
 
 In float32 the engines' parameters part, and with them their gradients; the last one is free of that.
 """
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,14 @@ MOST_POINTS = 5000
 HPARAMS = ".hparams"
 
 
+@dataclass
+class AutogradChecks:
+    """How often the hand-derived dW and db were held against autograd's at the same parameters, and the worst of it."""
+
+    largest: float = 0.0
+    count: int = 0
+
+
 class Diverged(ArithmeticError):
     """A cost became NaN or infinite."""
 
@@ -64,7 +74,7 @@ class Recorder:
         iterations: range,
         batch_size: int,
         progress: Callable[[Step], None],
-        worst_dW_minus_autograd: float = 0.0,
+        checks: AutogradChecks,
     ) -> None:
         self.folder, self.engines, self.network, self.data, self.progress = folder, engines, network, data, progress
         start = iterations.start
@@ -74,7 +84,7 @@ class Recorder:
                 earlier.unlink()
         self.log = Log(folder, [engine.name for engine in engines], start)
         self.boards = {engine.name: Board(folder / engine.name, start) for engine in engines}
-        self.worst_dW_minus_autograd = worst_dW_minus_autograd
+        self.checks = checks
         self.pairs: list[tuple[torch.nn.Parameter, torch.nn.Parameter]] = []
         if len(engines) == 2:
             self.difference = Board(folder / "difference", start)
@@ -82,10 +92,12 @@ class Recorder:
             assert isinstance(twin, torch.nn.Sequential)
             self.pairs = [(ours, theirs) for _, ours, theirs in network.pairs(twin)]
         self.thin = math.ceil(iterations.stop / MOST_POINTS)
-        # An evaluation costs a third of a step per example: keep it to about 3 % of the run, and to 50 points.
+        self.last = iterations.stop - 1
+        self.every = max(1, iterations.stop // 50)
+        self.seldom = max(1, iterations.stop // 10)
+        # An evaluation of both sets costs a third of a step per example: keep it to about 3 % of the run.
         examples = data.train.m + data.test.m
-        self.every = max(1, iterations.stop // 50, math.ceil(examples / (0.1 * batch_size)))
-        self.seldom = max(self.every, iterations.stop // 10)
+        self.evaluate = max(self.every, math.ceil(examples / (0.1 * batch_size)))
         self._waiting: list[tuple[int, Tensor]] = []
 
     def step(self, i: int, costs: list[Tensor], X: Tensor, Y: Tensor) -> None:
@@ -94,13 +106,14 @@ class Recorder:
         if self.pairs:
             values.append(largest_difference([(a.grad, b.grad) for a, b in self.pairs]))
         self._waiting.append((i, torch.stack(values)))
-        if i % self.every == 0:
+        if len(self._waiting) == 64:
             self.drain()
-            self.snapshot(i)
+        if i % self.every == 0 or i == self.last:
+            self.gradient_norms(i)
             if self.pairs:
                 self._against_autograd(i, X, Y)
-        elif len(self._waiting) == 64:
-            self.drain()
+        if i % self.evaluate == 0:
+            self.accuracies(i)
         if i % self.seldom == 0:
             self.weights(i)
 
@@ -141,13 +154,19 @@ class Recorder:
                 step.iteration, {"difference/log10_cost": log10_cost, "difference/largest_dW": step.gap}
             )
 
-    def snapshot(self, i: int) -> None:
-        """Accuracies and gradient norms."""
+    def accuracies(self, i: int) -> None:
+        """On the training and on the test set."""
         for engine in self.engines:
             values = {}
             for name, split in (("train", self.data.train), ("test", self.data.test)):
                 _, A = engine.cost_and_predictions(split.X, split.Y)
                 values[f"accuracy/{name}"] = accuracy(A, split.Y)
+            self.boards[engine.name].scalars(i, values)
+
+    def gradient_norms(self, i: int) -> None:
+        """The norm of each layer's dW and db together."""
+        for engine in self.engines:
+            values = {}
             for layer, gradients in self._layers(engine).items():
                 norm = torch.nn.utils.get_total_norm([gradient for _, _, gradient in gradients])
                 values[f"gradient_norm/layer_{layer}"] = norm.item()
@@ -163,8 +182,8 @@ class Recorder:
                         # Not of a run about to diverge: beyond float32 a histogram's sum of squares overflows.
                         if shown.float().isfinite().all():
                             board.add(i, summary.histogram(f"{tag}/{tag}{layer}", shown, bins=64))
-            if self.data.image is not None:
-                W1 = self._layers(engine)["1"][0][1]
+            W1 = self._layers(engine)["1"][0][1]
+            if self.data.image is not None and W1.isfinite().all():
                 board.add(
                     i, summary.image("first_layer", pictures.weight_images(W1, self.data.image), dataformats="CHW")
                 )
@@ -172,7 +191,7 @@ class Recorder:
     def finish(self, i: int, hyperparameters: dict[str, Any]) -> dict[str, dict[str, float]]:
         """Everything that is shown at the end; return cost and accuracies by engine."""
         self.drain()
-        self.snapshot(i)
+        self.accuracies(i)
         self.weights(i)
         results = {}
         for engine in self.engines:
@@ -221,7 +240,8 @@ class Recorder:
         self.network.loss.twin()(twin(examples_first(X)), examples_first(Y)).backward()
         largest = largest_difference([(ours.grad, theirs.grad) for _, ours, theirs in self.network.pairs(twin)]).item()
         self.difference.scalars(i, {"difference/largest_dW_minus_autograd": largest})
-        self.worst_dW_minus_autograd = max(self.worst_dW_minus_autograd, largest)
+        self.checks.largest = max(self.checks.largest, largest)
+        self.checks.count += 1
 
     def _layers(self, engine: Engine) -> dict[str, list[tuple[str, Tensor, Tensor]]]:
         """Layer l -> [(W, values, gradient), (b, values, gradient)], by the notes' names on either engine."""

@@ -1,6 +1,7 @@
 """What a run says in the terminal: the progress bar while it trains, the table when it has."""
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +17,6 @@ from rich.text import Text
 from torchbasics.training.log import Step
 
 if TYPE_CHECKING:
-    from torchbasics.training.record import Recorder
     from torchbasics.training.run import Run
 
 
@@ -78,7 +78,6 @@ def hyperparameters(run: "Run") -> dict[str, Any]:
 def show(
     console: Console,
     run: "Run",
-    recorder: "Recorder",
     steps: Sequence[Step],
     done: int,
     results: dict[str, dict[str, float]],
@@ -98,29 +97,31 @@ def show(
     console.print(table)
     if len(results) == 2:
         worst = max(steps, key=lambda step: step.cost_difference)
+        gap = max(steps, key=lambda step: step.gap or 0)
         console.print(
-            f"largest |J_manual - J_torch|  {worst.cost_difference:.2g} (iteration {worst.iteration:,})\n"
-            f"largest |dW - dW_autograd|    {recorder.worst_dW_minus_autograd:.2g} (at the same parameters)",
+            f"largest |J_manual - J_torch|    {worst.cost_difference:.2g} (iteration {worst.iteration:,})\n"
+            f"largest |dW_manual - dW_torch|  {gap.gap:.2g} (iteration {gap.iteration:,})\n"
+            f"largest |dW - dW_autograd|      {run.checks.largest:.2g} "
+            f"(at equal parameters, {run.checks.count:,} times)",
             highlight=False,
             markup=False,
         )
+    first, last = steps[0].costs[0], next(iter(results.values()))["cost"]
+    if last > first and run.config.batch_size is None:
+        console.print(f"the cost began at {first:.6f} and ended above it: try a smaller --learning-rate")
+    folder = shlex.quote(str(run.folder))
+    commands = {"curves": f"{_program('tensorboard')} --logdir {folder}"}
     if done < end:
-        console.print(
-            f"go on with:  {_program('torchbasics')} resume {run.folder}", highlight=False, markup=False, soft_wrap=True
-        )
-    console.print(
-        f"curves:      {_program('tensorboard')} --logdir {run.folder}", highlight=False, markup=False, soft_wrap=True
-    )
-    if run.data.image is not None:
-        console.print(
-            f"a picture:   {_program('torchbasics')} predict {run.folder} IMAGE",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        commands["go on with"] = f"{_program('torchbasics')} resume {folder}"
+    if run.takes_pictures:
+        commands["a picture"] = f"{_program('torchbasics')} predict {folder} IMAGE"
+    for what, command in commands.items():
+        console.print(f"{what + ':':12} {command}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _program(name: str) -> str:
     """How to call a program that was installed beside Python: by its name, or by its path where that isn't enough."""
     beside = Path(sys.executable).with_name(name)
-    return os.path.relpath(beside) if beside.exists() and shutil.which(name) is None else name
+    if not beside.exists() or shutil.which(name) is not None:
+        return name
+    return shlex.quote(os.path.relpath(beside))

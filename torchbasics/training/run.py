@@ -1,13 +1,14 @@
 """One training run from its configuration to its last file: create or resume, train, report."""
 
 import contextlib
+import hashlib
 import itertools
 import json
 import os
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -23,7 +24,7 @@ from torchbasics.training import checkpoint, engines, log, pictures, report
 from torchbasics.training.batches import Batches
 from torchbasics.training.config import TrainConfig
 from torchbasics.training.loop import descend, stop_on_ctrl_c
-from torchbasics.training.record import Diverged, Recorder
+from torchbasics.training.record import AutogradChecks, Diverged, Recorder
 
 # Between two checkpoints of a long run; a short one writes its only one at the end.
 CHECKPOINT_SECONDS = 30.0
@@ -45,13 +46,26 @@ class Run:
     batches: Batches
     start: int
     seconds: dict[str, float]
-    worst_dW_minus_autograd: float = 0.0
+    checks: AutogradChecks
+    digest: str
 
     @property
     def iterations(self) -> range:
         """The iterations still to do."""
         assert self.config.iterations is not None
         return range(self.start, self.config.iterations)
+
+    @property
+    def input_range(self) -> list[float]:
+        """The smallest and the largest input of the training set."""
+        X = self.data.train.X
+        return [X.min().item(), X.max().item()]
+
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether a picture from a file, colour or grey and brought to [0, 1], is an input like those trained on."""
+        image, (lowest, highest) = self.data.image, self.input_range
+        return image is not None and image.channels in (1, 3) and lowest >= 0 and highest <= 1
 
 
 def create(config: TrainConfig) -> Run:
@@ -70,8 +84,13 @@ def create(config: TrainConfig) -> Run:
         # A resumed run may be started from another folder.
         test_data = config.test_data and config.test_data.resolve()
         config = replace(config, data=str(Path(config.data).resolve()), test_data=test_data)
+    config = replace(config, run=folder.name)
     assert config.init is not None
-    network = initialise(build(config).to(device, dtype), config.init, config.seed)
+    try:
+        network = initialise(build(config).to(device, dtype), config.init, config.seed)
+    except (RuntimeError, MemoryError, OverflowError) as error:
+        weights = sum(n * n_prev for n_prev, n in itertools.pairwise(config.sizes))
+        raise InputError(f"--layers with {weights:,} weights: no memory for them; give smaller sizes") from error
     run = _assemble(folder, config, data, network)
     _make(folder)
     (folder / "config.json").write_text(json.dumps(config.to_dict(), indent=2) + "\n")
@@ -93,16 +112,13 @@ def resume(folder: Path, iterations: int | None) -> Run:
         raise InputError(f"{folder} has its {start} iterations; give --iterations with more than {start} to go on")
     device, dtype = pick_device(config.device, config.dtype), getattr(torch, config.dtype)
     data = load(config.data, config.test_data, dtype=dtype, seed=config.seed).to(device)
-    if [data.n_x, data.train.m] != saved["examples"]:
-        raise InputError(
-            f"{config.data} now has n_x = {data.n_x} and m = {data.train.m}, the run was trained on n_x, m = "
-            f"{saved['examples']}: train a new run"
-        )
+    if digest(data) != saved["digest"]:
+        raise InputError(f"{config.data} is not the data that {folder} was trained on: it has changed; train a new run")
     run = _assemble(folder, config, data, build(config).to(device, dtype))
     for engine in run.engines:
         engine.restore(saved["engines"][engine.name])
     run.batches.restore(saved["batches"])
-    run.start, run.seconds, run.worst_dW_minus_autograd = start, saved["seconds"], saved["worst_dW_minus_autograd"]
+    run.start, run.seconds, run.checks = start, saved["seconds"], AutogradChecks(**saved["checks"])
     with _threads(run):
         threads = torch.get_num_threads()
     if saved["threads"] != threads:
@@ -130,22 +146,28 @@ def train(run: Run, console: Console) -> int:
             run.iterations,
             run.batches.size,
             show,
-            run.worst_dW_minus_autograd,
+            run.checks,
         )
         try:
             done, interrupted = _descend(run, recorder)
             results = recorder.finish(done, report.hyperparameters(run))
         except Diverged as error:
             assert config.learning_rate is not None
+            or_init = "" if config.init == "he" else ", or --init he"
             raise InputError(
                 f"{error} at learning rate {config.learning_rate:g}: try --learning-rate "
-                f"{config.learning_rate / 10:g}, or --init he; the log up to there is in {run.folder}"
+                f"{config.learning_rate / 10:g}{or_init}; the log up to there is in {run.folder}"
             ) from None
+        except OSError as error:
+            raise InputError(
+                f"can't write to {run.folder}: {error.strerror}; make room, and go on with 'torchbasics resume "
+                f"{run.folder}' if it has a checkpoint"
+            ) from error
         finally:
             recorder.close()
     names, steps = log.read(run.folder)
     pictures.save_figure(pictures.cost_curves(names, steps, report.title(run)), run.folder / "costs.png")
-    report.show(console, run, recorder, steps, done, results)
+    report.show(console, run, steps, done, results)
     return 130 if interrupted else 0
 
 
@@ -188,14 +210,14 @@ def _save(run: Run, recorder: Recorder, done: int) -> None:
         "format": 1,
         "config": run.config.to_dict(),
         "iteration": done,
-        "examples": [run.data.n_x, run.data.train.m],
+        "digest": run.digest,
         "classes": list(run.data.classes),
         "image": None if image is None else [image.height, image.width, image.channels],
-        "range": [run.data.train.X.min().item(), run.data.train.X.max().item()],
+        "range": run.input_range,
         "engines": {engine.name: engine.state() for engine in run.engines},
         "batches": run.batches.state(),
         "seconds": run.seconds,
-        "worst_dW_minus_autograd": recorder.worst_dW_minus_autograd,
+        "checks": asdict(run.checks),
         # Sums are split by thread: another number of threads rounds differently.
         "threads": torch.get_num_threads(),
     }
@@ -206,9 +228,20 @@ def _assemble(folder: Path, config: TrainConfig, data: Data, network: Network) -
     assert config.learning_rate is not None
     names = ["manual", "torch"] if config.engine == "both" else [config.engine]
     # The twin copies the network's parameters, so that both start equal.
-    both = [engines.ENGINES[name](network, config.optimizer, config.learning_rate) for name in names]
+    parts = [engines.ENGINES[name](network, config.optimizer, config.learning_rate) for name in names]
     batches = Batches(data.train, config.batch_size, config.seed)
-    return Run(folder, config, data, network, both, batches, 0, dict.fromkeys(names, 0.0))
+    seconds = dict.fromkeys(names, 0.0)
+    return Run(folder, config, data, network, parts, batches, 0, seconds, AutogradChecks(), digest(data))
+
+
+def digest(data: Data) -> str:
+    """What tells this data from any other: a hash of every number of both sets, and of the classes' names."""
+    content = hashlib.blake2b(repr(data.classes).encode())
+    for split in (data.train, data.test):
+        for examples in (split.X, split.Y):
+            content.update(repr(tuple(examples.shape)).encode())
+            content.update(examples.T.contiguous().cpu().numpy().tobytes())
+    return content.hexdigest()
 
 
 def build(config: TrainConfig) -> Network:
@@ -223,7 +256,9 @@ def free_folder(config: TrainConfig) -> Path:
     Raises `InputError` if the named run exists: no run is ever overwritten.
     """
     if config.run is None:
-        name = f"{config.model}-{Path(config.data).stem.removeprefix('train_')}"
+        source = Path(config.data)
+        data = source.resolve().name if os.path.isdir(source) else source.stem.removeprefix("train_")
+        name = f"{config.model}-{data}"
         for candidate in itertools.chain([name], (f"{name}-{k}" for k in itertools.count(2))):
             if not os.path.lexists(config.runs_dir / candidate):
                 return config.runs_dir / candidate
