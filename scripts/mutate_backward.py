@@ -1,9 +1,9 @@
-"""Break every line of every backward, one sign, factor, axis or transpose at a time: does a test go red?
+"""Break every line of every backward, one sign, factor, axis, order or transpose at a time: does a test go red?
 
 Each mutant is a copy of the package with one change; the tests that prove the mathematics run against it. A mutant that
 they let pass is a survivor, and means a missing test. Prints a table, and exits with 1 if there is a survivor.
 
-    python scripts/mutate_backward.py            # all mutants, two at a time
+    python scripts/mutate_backward.py            # all mutants, one per core at a time
     python scripts/mutate_backward.py --list     # only say what would be changed
 """
 
@@ -37,7 +37,7 @@ BACKWARD = {
     "torchbasics/notation.py": ({"dZ_from_autograd"}, ["test_layers"]),
     "torchbasics/optim.py": ({"step"}, ["test_optim"]),
     "torchbasics/logistic.py": (
-        {"one_example", "loop_over_examples", "loop_over_examples_and_features", "vectorised"},
+        {"one_example", "loop_over_examples", "loop_over_examples_and_features", "vectorised", "optimize"},
         ["test_logistic"],
     ),
 }
@@ -67,15 +67,21 @@ def mutants(path: str) -> Iterator[Mutant]:
     """Every mutant of the file's functions, their docstrings and annotations aside."""
     source = (ROOT / path).read_text()
     functions, _ = BACKWARD[path]
-    for function in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    records = set(_records(tree))
+    for function in ast.walk(tree):
         if not isinstance(function, ast.FunctionDef) or function.name not in functions:
             continue
         body = function.body[1 if ast.get_docstring(function) else 0 :]
         nodes = [node for statement in body for node in ast.walk(statement)]
+        texts = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
+        nodes = [node for node in nodes if id(node) not in texts]  # a message is not arithmetic
+        values = {id(value) for node in nodes for value in _values(node) if not _is_record(value, records)}
         # The sign of a factor is the sign of its product: one mutant for both.
         factors = {id(side) for node in nodes if _is_product(node) for side in (node.left, node.right)}
         for node in nodes:
-            for kind, replacement in changes(node):
+            whole = value_changes(node) if id(node) in values else ()
+            for kind, replacement in (*changes(node), *whole):
                 if kind in ("sign", "factor 2") and _is_product(node) and id(node) in factors:
                     continue
                 assert isinstance(node, ast.expr | ast.stmt)
@@ -88,13 +94,55 @@ def _is_product(node: ast.AST) -> TypeGuard[ast.BinOp]:
     return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div | ast.MatMult)
 
 
+def _values(node: ast.AST) -> Iterator[ast.expr]:
+    """What the node assigns, returns, collects or chooses as a whole; a product or sum has mutants of its own."""
+    match node:
+        # Several targets take a tuple apart: what has no sign as a whole.
+        case ast.Assign([ast.Name() | ast.Attribute() | ast.Subscript()], value) | ast.Return(value):
+            candidates = [value]
+        case ast.AnnAssign(_, _, value):
+            candidates = [value]
+        case ast.Dict(_, members):
+            candidates = [*members]
+        case ast.Call(ast.Attribute(_, "append"), arguments):
+            candidates = [*arguments]
+        case ast.Call(ast.Attribute(ast.Name("torch"), "where"), arguments):
+            # What else stands there is arithmetic or a condition.
+            candidates = [argument for argument in arguments if isinstance(argument, ast.Name)]
+        case _:
+            return
+    for candidate in candidates:
+        if isinstance(candidate, ast.Call | ast.Attribute | ast.Name | ast.Subscript):
+            yield candidate
+
+
+def _records(tree: ast.Module) -> Iterator[str]:
+    """The file's NamedTuples, and the functions that return one: Python has no minus for them, and any use fails."""
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    names = {kind.name for kind in classes if any(ast.unparse(base) == "NamedTuple" for base in kind.bases)}
+    yield from names
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.returns and ast.unparse(node.returns) in names:
+            yield node.name
+
+
+def _is_record(value: ast.expr, records: set[str]) -> bool:
+    return isinstance(value, ast.Call) and ast.unparse(value.func) in records
+
+
+def value_changes(node: ast.AST) -> Iterator[tuple[str, str]]:
+    """(kind of change, new source) for a whole value that is a call or a name, and has no operator to change."""
+    yield "sign", f"-({ast.unparse(node)})"
+    yield "factor 2", f"2 * ({ast.unparse(node)})"
+
+
 def changes(node: ast.AST) -> Iterator[tuple[str, str]]:
     """(kind of change, new source) for one node of the tree; the rest of the line stays as it is."""
     match node:
         case ast.BinOp(ast.Constant(str()) | ast.List(), _, _):
             return  # names and lists: no arithmetic
-        case ast.BinOp(left, operator, right):
-            for other in OPERATORS.get(type(operator), []):
+        case ast.BinOp(left, operator, right) if type(operator) in OPERATORS:  # % counts iterations
+            for other in OPERATORS[type(operator)]:
                 yield "operator", ast.unparse(ast.BinOp(left, other(), right))
             if _is_product(node):
                 yield "factor dropped", ast.unparse(left)
@@ -110,6 +158,12 @@ def changes(node: ast.AST) -> Iterator[tuple[str, str]]:
             yield "axis", f"{ast.unparse(value)}[{1 - min(index, 1)}]"
         case ast.Subscript(value, ast.UnaryOp(ast.USub(), ast.Constant(1)), _):
             yield "axis", f"{ast.unparse(value)}[0]"
+        case ast.Subscript(value, ast.Slice(None, ast.Constant(0), ast.UnaryOp(ast.USub(), ast.Constant(1)))):
+            # Of a reversed slice alone only the order can be lost: with another length it no longer fits its partner.
+            yield "order", f"{ast.unparse(value)}[1:]"
+        case ast.Call(ast.Name("zip"), arguments, _) if any("[:0:-1]" in ast.unparse(part) for part in arguments):
+            for kind, slice_ in (("order", "[1:]"), ("first kept", "[::-1]"), ("every layer dropped", "[:0]")):
+                yield kind, ast.unparse(node).replace("[:0:-1]", slice_)
         case ast.Call(function, arguments, keywords):
             for k, keyword in enumerate(keywords):
                 if keyword.arg == "strict":
@@ -123,11 +177,15 @@ def changes(node: ast.AST) -> Iterator[tuple[str, str]]:
                     case ast.keyword("alpha", value):
                         changed = ast.keyword("alpha", ast.UnaryOp(ast.USub(), value))
                         yield "sign", ast.unparse(ast.Call(function, arguments, [*rest, changed]))
+                        changed = ast.keyword("alpha", ast.BinOp(ast.Constant(2), ast.Mult(), value))
+                        yield "factor 2", ast.unparse(ast.Call(function, arguments, [*rest, changed]))
             if isinstance(function, ast.Attribute) and function.attr in ("sign", "sum", "where"):
                 yield "call dropped", ast.unparse(arguments[-1]) if arguments else ast.unparse(function.value)
         case ast.Compare(left, [ast.Gt()], [right]):
             yield ">= for >", f"{ast.unparse(left)} >= {ast.unparse(right)}"
             yield "< for >", f"{ast.unparse(left)} < {ast.unparse(right)}"
+        case ast.Compare(_, [ast.IsNot()], [ast.Constant(None)]):
+            yield "condition dropped", "True"
 
 
 def splice(source: str, node: ast.expr | ast.stmt, replacement: str) -> str:

@@ -49,8 +49,16 @@ def test_the_update_is_W_minus_alpha_dW() -> None:
     torch.testing.assert_close(W.data, torch.tensor([[0.95, 2.1], [3.0, 3.8]]))
 
 
+def test_a_parameter_without_a_gradient_stays() -> None:
+    with_gradient, without = (torch.nn.Parameter(torch.tensor([1.0, 2.0]), requires_grad=False) for _ in range(2))
+    with_gradient.grad = torch.tensor([1.0, -1.0])
+    GradientDescent([without, with_gradient], learning_rate=0.5).step()
+    torch.testing.assert_close(without.data, torch.tensor([1.0, 2.0]), rtol=0, atol=0)
+    torch.testing.assert_close(with_gradient.data, torch.tensor([0.5, 2.5]), rtol=0, atol=0)
+
+
 def test_gradient_descent_is_sgd() -> None:
-    network = initialise(deep([6, 5, 4, 1]), "he", seed=2).double()
+    network = initialise(deep([6, 5, 4, 1]).double(), "he", seed=2)
     twin = train_twin(network, torch.optim.SGD, 50, lr=0.3)
     train(network, GradientDescent(network.parameters(), 0.3), 50)
     assert_same_parameters(network, twin)
@@ -68,7 +76,7 @@ def test_gradient_descent_is_sgd() -> None:
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_torchs_optimizers_drive_hand_derived_gradients(make: type, options: dict[str, float]) -> None:
-    network = initialise(deep([6, 5, 4, 1]), "he", seed=2).double()
+    network = initialise(deep([6, 5, 4, 1]).double(), "he", seed=2)
     twin = train_twin(network, make, 20, **options)
     train(network, make(network.parameters(), **options), 20)
     assert_same_parameters(network, twin)
