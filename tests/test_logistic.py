@@ -482,3 +482,30 @@ def test_what_the_loops_refuse(form: Any, arguments: tuple[Any, ...], message: s
     with pytest.raises(InputError) as refusal:
         form(*arguments)
     assert str(refusal.value).startswith(message)
+
+
+@pytest.mark.parametrize("kind", [np.array, torch.tensor, tuple], ids=["numpy", "torch", "tuple"])
+def test_the_loops_take_any_kind_of_numbers(kind: Any) -> None:
+    x1, x2, y = [1.0, -2.0, 0.5], [3.0, 0.25, -1.0], [1.0, 0.0, 1.0]
+    expected = loop_over_examples(x1, x2, 0.5, -0.25, 0.125, y)
+    assert loop_over_examples(kind(x1), kind(x2), 0.5, -0.25, 0.125, kind(y)) == expected
+    both = loop_over_examples_and_features([0.5, -0.25], 0.125, [x1, x2], y)
+    assert loop_over_examples_and_features(kind([0.5, -0.25]), 0.125, kind([x1, x2]), kind(y)) == both
+    with pytest.raises(InputError, match="0 labels"):
+        loop_over_examples(kind([]), kind([]), 0.5, -0.25, 0.125, kind([]))
+
+
+def test_labels_as_a_column_do_not_broadcast() -> None:
+    w, X = torch.ones(2, 1), torch.ones(2, 3)
+    with pytest.raises(InputError, match=r"Y has shape \(3, 1\), expected \(1, 3\)"):
+        vectorised(w, torch.tensor(0.0), X, torch.ones(3, 1))
+
+
+def test_foreign_bytes_and_complex_numbers() -> None:
+    w, X, Y = np.array([[1.0], [2.0]]), np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1.0, 0.0]])
+    expected = propagate(w, 2.0, X, Y)
+    grads, cost = propagate(w.astype(">f8"), 2.0, X.astype(">f8"), Y.astype(">i8"))
+    assert np.array_equal(grads["dw"], expected[0]["dw"])
+    assert cost == expected[1]
+    with pytest.raises(InputError, match="expected real numbers"):
+        propagate(w.astype(complex), 2.0, X, Y)

@@ -1,5 +1,7 @@
 """Every cost against the stock one, its derivative against autograd and central differences, and saturated inputs."""
 
+import math
+
 import pytest
 import torch
 from cases import LOSSES, LossCase
@@ -100,3 +102,14 @@ def test_fused_form_is_the_chain_rule() -> None:
     assert_close(through_A(sigmoid(Z), Y), fused(Z, Y), "J", ulps=512)
     assert_close(sigmoid.backward(through_A.backward()), fused.backward(), "dZ", ulps=512)
     assert_close(fused.output(Z), sigmoid(Z), "A")
+
+
+@pytest.mark.parametrize(("z", "dz"), [(-20.0, -1.0), (-30.0, -1e12 * math.exp(-30)), (-40.0, -1e12 * math.exp(-40))])
+def test_through_A_a_wrong_example_is_given_up_beyond_27_6(z: float, dz: float) -> None:
+    # dZ = (A - Y) / max(A (1 - A), 1e-12) * A (1 - A), and A = exp(z) far to the left; the fused form gives -1.
+    Z, Y = torch.tensor([[z]], dtype=torch.float64), torch.ones(1, 1, dtype=torch.float64)
+    sigmoid, loss, fused = Sigmoid(), BinaryCrossEntropy(), SigmoidCrossEntropy()
+    loss(sigmoid(Z), Y)
+    assert sigmoid.backward(loss.backward()).item() == pytest.approx(dz, rel=1e-7)
+    fused(Z, Y)
+    assert fused.backward().item() == pytest.approx(-1.0, rel=1e-7)

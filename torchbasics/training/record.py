@@ -259,7 +259,7 @@ class Recorder:
 
 def accuracy(A: Tensor, Y: Tensor) -> float:
     """The fraction of examples whose p > 1/2 agrees with the label."""
-    return ((A > 0.5) == (Y > 0.5)).double().mean().item()
+    return ((A > 0.5) == (Y > 0.5)).sum().item() / Y.numel()
 
 
 def largest_difference(pairs: Sequence[tuple[Tensor | None, Tensor | None]]) -> Tensor:

@@ -133,9 +133,27 @@ def resume(folder: Path, iterations: int | None) -> Run:
 def train(run: Run, console: Console) -> int:
     """Train, record, report; return the exit code: 0, or 130 after Ctrl-C.
 
-    Raises `InputError` when a cost stops being a number; the log and the last good checkpoint are kept.
+    Raises `InputError` when a cost stops being a number, or the disk is full; the log and the last good checkpoint are
+    kept.
     """
-    config = run.config
+    try:
+        return _train(run, console)
+    except Diverged as error:
+        rate = run.config.learning_rate
+        assert rate is not None
+        or_init = "" if run.config.init == "he" else ", or --init he"
+        raise InputError(
+            f"{error} at learning rate {rate:g}: try --learning-rate {rate / 10:g}{or_init}; the log up to there is in "
+            f"{run.folder}"
+        ) from None
+    except OSError as error:
+        raise InputError(
+            f"can't write to {run.folder}: {error.strerror}; make room, and go on with 'torchbasics resume "
+            f"{run.folder}' if it has a checkpoint"
+        ) from error
+
+
+def _train(run: Run, console: Console) -> int:
     console.print(report.title(run), highlight=False, markup=False, soft_wrap=True)
     with _threads(run), report.progress(run.iterations, console) as show:
         recorder = Recorder(
@@ -151,18 +169,6 @@ def train(run: Run, console: Console) -> int:
         try:
             done, interrupted = _descend(run, recorder)
             results = recorder.finish(done, report.hyperparameters(run))
-        except Diverged as error:
-            assert config.learning_rate is not None
-            or_init = "" if config.init == "he" else ", or --init he"
-            raise InputError(
-                f"{error} at learning rate {config.learning_rate:g}: try --learning-rate "
-                f"{config.learning_rate / 10:g}{or_init}; the log up to there is in {run.folder}"
-            ) from None
-        except OSError as error:
-            raise InputError(
-                f"can't write to {run.folder}: {error.strerror}; make room, and go on with 'torchbasics resume "
-                f"{run.folder}' if it has a checkpoint"
-            ) from error
         finally:
             recorder.close()
     names, steps = log.read(run.folder)
@@ -240,7 +246,7 @@ def digest(data: Data) -> str:
     for split in (data.train, data.test):
         for examples in (split.X, split.Y):
             content.update(repr(tuple(examples.shape)).encode())
-            content.update(examples.T.contiguous().cpu().numpy().tobytes())
+            content.update(examples.T.contiguous().flatten().cpu().numpy().data)
     return content.hexdigest()
 
 
