@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import h5py
 import hypothesis
 import jaxtyping
+import numpy as np
 import pytest
 import torch
 
@@ -41,3 +43,21 @@ def cat_files() -> tuple[Path, Path]:
 def cifar_cat_files() -> tuple[Path, Path]:
     """4,000 and 1,000 real images, 32x32x3."""
     return _shared("data", "train_cifar_cat.h5"), _shared("data", "test_cifar_cat.h5")
+
+
+@pytest.fixture
+def nothing_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures take most of so short a run; test_tensorboard.py looks at them."""
+    monkeypatch.setattr("torchbasics.training.pictures.save_figure", lambda figure, path: None)
+    monkeypatch.setattr("torchbasics.training.pictures.mistakes", lambda data, probabilities: None)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> str:
+    """23 and 9 random pictures, 5x4x3: 23 is prime, so that every batch size leaves a remainder."""
+    random = np.random.default_rng(0)
+    for kind, m in (("train", 23), ("test", 9)):
+        with h5py.File(tmp_path / f"{kind}_small.h5", "w") as file:
+            file[f"{kind}_set_x"] = random.integers(0, 256, (m, 5, 4, 3), dtype=np.uint8)
+            file[f"{kind}_set_y"] = np.arange(m) % 2
+    return str(tmp_path / "train_small.h5")
