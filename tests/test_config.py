@@ -197,5 +197,5 @@ def test_layers_that_no_memory_holds_are_refused(pictures: str) -> None:
 def test_an_optimizer_that_scales_its_steps_has_its_own_default_rate() -> None:
     for optimizer, rate in OPTIMIZER_RATES.items():
         for data in ("digits", "cats.h5"):
-            assert TrainConfig("deep", data, optimizer=optimizer).resolve(64).learning_rate == rate  # type: ignore[arg-type]
+            assert TrainConfig("deep", data, optimizer=optimizer).resolve(64).learning_rate == rate
     assert TrainConfig("deep", "digits", optimizer="momentum").resolve(64).learning_rate == 0.03

@@ -520,3 +520,13 @@ def test_a_failure_leaves_nothing_behind(
         fails(tmp_path)
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_real_chunked_and_compressed_images_are_read_whole(cifar_cat_files: tuple[Path, Path]) -> None:
+    data = load(cifar_cat_files[0], dtype=torch.float64, seed=1)
+    assert (data.n_x, data.train.m, data.test.m, data.classes) == (3072, 4000, 1000, CLASSES)
+    for path, kind, split in zip(cifar_cat_files, ("train", "test"), (data.train, data.test), strict=True):
+        with h5py.File(path) as file:
+            x, y = file[f"{kind}_set_x"][...], file[f"{kind}_set_y"][...]
+        assert np.array_equal(split.X.numpy(), x.reshape(len(x), -1).T / 255)
+        assert np.array_equal(split.Y.numpy(), y[None])

@@ -115,7 +115,7 @@ def test_ctrl_c_ends_after_the_iteration_in_hand_and_the_run_goes_on(
         assert train(run, console) == 130
     assert signal.getsignal(signal.SIGINT) is handler
     assert checkpoint.load(run.folder)["iteration"] == 9
-    said = console.file.getvalue()  # type: ignore[attr-defined]
+    said = console.file.getvalue()
     assert "stopped after 9 of 20 iterations" in " ".join(said.split())
     assert f"torchbasics resume {run.folder}" in said
     assert train(resume(run.folder, None), quiet()) == 0

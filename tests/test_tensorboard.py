@@ -193,7 +193,7 @@ def test_a_wrong_derivative_shows_in_dW_minus_autograd(
         backward(record)
         calls.append(record)
         if len(calls) > 1:  # right at first
-            dict(run.network.notes_parameters())[wrong_one].grad[-1, 0] += pushed  # type: ignore[index]
+            dict(run.network.notes_parameters())[wrong_one].grad[-1, 0] += pushed
 
     monkeypatch.setattr(run.network, "backward", wrong)
     console = quiet()
@@ -203,7 +203,7 @@ def test_a_wrong_derivative_shows_in_dW_minus_autograd(
     assert len(points) == 30
     assert points.pop(0) < 1e-6
     assert list(points.values()) == pytest.approx([pushed] * 29, rel=1e-6)
-    assert "|dW - dW_autograd|      0.25 (at equal parameters, 30 times)" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "|dW - dW_autograd|      0.25 (at equal parameters, 30 times)" in console.file.getvalue()
 
 
 @ENGINES
@@ -523,7 +523,7 @@ def test_names_with_dollars_and_brackets_are_shown_as_they_are(tmp_path: Path) -
     runs_dir = tmp_path / "[red]"
     run = create(config(str(data), runs_dir, test_data=tmp_path / "test_small.h5", iterations=2, run="a[bold]"))
     assert train(run, console) == 0
-    assert f"tensorboard --logdir '{run.folder}'\n" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert f"tensorboard --logdir '{run.folder}'\n" in console.file.getvalue()
 
 
 def test_the_network_in_these_tests_is_the_one_recomputed(watched: Watched) -> None:

@@ -70,12 +70,15 @@ def test_both_engines_start_equal_see_equal_batches_and_stay_equal(
             seen[name].append((X.clone(), Y.clone()))
             return original(X, Y)
 
-        engine.cost_and_gradients = spy  # type: ignore[method-assign]
-    pairs = list(run.network.pairs(twin.module))  # type: ignore[arg-type]
+        engine.cost_and_gradients = spy
+    pairs = list(run.network.pairs(twin.module))
     assert all(torch.equal(ours, theirs.view_as(ours)) for _, ours, theirs in pairs)
     start = [ours.clone() for _, ours, _ in pairs]
     costs: list[list[float]] = []
-    watch = lambda i, J, X, Y: costs.append([j.item() for j in J])  # noqa: E731
+
+    def watch(i: int, J: list[torch.Tensor], X: torch.Tensor, Y: torch.Tensor) -> None:
+        costs.append([j.item() for j in J])
+
     assert descend(run.engines, run.batches, range(30), watch, lambda: False, run.seconds) == 30
     assert len(seen["manual"]) == 30
     assert_same(seen["manual"], seen["torch"])
@@ -93,7 +96,10 @@ def test_the_cost_is_the_one_before_the_update(pictures: str) -> None:
     run = create(TrainConfig("logistic", pictures, iterations=40, learning_rate=0.3, runs_dir=Path(pictures).parent))
     X, Y = run.data.train.X.numpy(), run.data.train.Y.numpy()
     costs: list[list[float]] = []
-    watch = lambda i, J, X, Y: costs.append([j.item() for j in J])  # noqa: E731
+
+    def watch(i: int, J: list[torch.Tensor], X: torch.Tensor, Y: torch.Tensor) -> None:
+        costs.append([j.item() for j in J])
+
     descend(run.engines, run.batches, run.iterations, watch, lambda: False, run.seconds)
     w, b = np.zeros((N_X, 1)), 0.0
     for row in costs:
@@ -254,7 +260,7 @@ def test_weights_too_large_for_a_histogram_are_no_crash(pictures: str) -> None:
 def test_a_cost_that_ended_above_its_start_is_said(pictures: str) -> None:
     console = quiet()
     train(create(small(pictures, learning_rate=50.0, iterations=2)), console)
-    assert "and ended above it: try a smaller --learning-rate" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "and ended above it: try a smaller --learning-rate" in console.file.getvalue()
 
 
 def test_a_full_disk_ends_the_run_with_one_line(pictures: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,7 +343,7 @@ def test_small_networks_take_one_thread_and_give_the_others_back(pictures: str) 
     try:
         seen = []
         run = create(small(pictures, iterations=2))
-        run.engines[0].update = lambda: seen.append(torch.get_num_threads())  # type: ignore[method-assign]
+        run.engines[0].update = lambda: seen.append(torch.get_num_threads())
         train(run, quiet())
         assert seen == [1, 1]
         assert torch.get_num_threads() == 2
