@@ -241,13 +241,13 @@ def test_gradient_norms_are_those_of_each_layer(watched: Watched, engine: str) -
 @ENGINES
 def test_histograms_count_every_entry_of_every_layer(watched: Watched, engine: str) -> None:
     reader = watched.reader(engine)
-    names = [f"{d}{p}/{d}{p}{layer}" for layer in (1, 2, 3) for p in "Wb" for d in ("", "d")]
+    names = [f"{kind}{p}{layer}" for layer in (1, 2, 3) for p in "Wb" for kind in ("weights/", "gradients/d")]
     assert sorted(reader.Tags()["histograms"]) == sorted(names)
     for tag in names:
         events = reader.Histograms(tag)
         assert {0, ITERATIONS} <= {event.step for event in events}
         assert len(events) > 2
-        kept = watched.gradients if tag.startswith("d") else watched.parameters
+        kept = watched.gradients if tag.startswith("gradients") else watched.parameters
         index = 2 * (int(tag[-1]) - 1) + (tag[-2] == "b")
         for event in events:
             values = kept[event.step][engine][index].double()

@@ -7,7 +7,7 @@ In the runs manual and torch:
 | cost | every step (every k-th beyond 5,000) |
 | gradient_norm/layer_l | fifty times a run |
 | accuracy/train, accuracy/test | fifty times a run, or as often as costs about 3 % of it |
-| W/Wl, dW/dWl, b/bl, db/dbl | histograms, ten times a run |
+| weights/Wl, weights/bl, gradients/dWl, gradients/dbl | histograms, ten times a run |
 | first_layer | W1 as pictures, ten times a run |
 | mistakes, pr_curve, result/cost, result/train_accuracy, result/test_accuracy | at the end |
 
@@ -178,10 +178,10 @@ class Recorder:
             board = self.boards[engine.name]
             for layer, parameters in self._layers(engine).items():
                 for name, values, gradient in parameters:
-                    for tag, shown in ((name, values), (f"d{name}", gradient)):
+                    for tag, shown in ((f"weights/{name}", values), (f"gradients/d{name}", gradient)):
                         # Not of a run about to diverge: beyond float32 a histogram's sum of squares overflows.
                         if shown.float().isfinite().all():
-                            board.add(i, summary.histogram(f"{tag}/{tag}{layer}", shown, bins=64))
+                            board.add(i, summary.histogram(f"{tag}{layer}", shown, bins=64))
             W1 = self._layers(engine)["1"][0][1]
             if self.data.image is not None and W1.isfinite().all():
                 board.add(
