@@ -8,10 +8,8 @@ your own into that schema, as a file that `load` takes (`torchbasics.data.hdf5_w
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torchbasics.data.hdf5_write import write
-    from torchbasics.data.source import load
-
-__all__ = ["NAMES", "load", "write"]
+    from torchbasics.data.hdf5_write import write as write
+    from torchbasics.data.source import load as load
 
 NAMES = ("digits", "breast-cancer", "flower", "circles", "moons", "blobs", "spirals")
 
