@@ -371,6 +371,9 @@ WORDS = [
     ("train --learning-rate", ["--learning-rate"]),
     ("train --layers", ["--layers"]),
     ("train --layers 63,5,1", ["--layers 63,5,1", "the first size must be n_x = 64", "64,20,7,5,1"]),
+    ("train --layers 64,5,,1", ["--layers 64,5,,1", "whole numbers"]),
+    ("train --layers 64,1_0,1", ["--layers 64,1_0,1", "whole numbers"]),
+    ("train --layers 64,99999999999999999999,1", ["--layers 64,99999999999999999999,1"]),
     ("train --layers 64,5,2", ["the last size must be 1"]),
     ("train --layers -64,1", ["--layers -64,1", "positive"]),
     ("train logistic --layers 64,5,1", ["logistic takes 2 sizes"]),
@@ -504,3 +507,21 @@ def test_a_diverging_run_exits_2_with_its_log_kept(capsys: pytest.CaptureFixture
     steps = log.read(Path("runs/deep-small"))[1]
     assert not steps[-1].finite
     assert all(step.finite for step in steps[:-1])
+
+
+def test_a_closed_pipe_is_no_traceback(folder: Path) -> None:
+    small_run("--run", "mine")
+    for k in range(3):
+        Image.new("RGB", (5, 5)).save(f"{k}.png")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "torchbasics", "predict", "mine", "0.png", "1.png", "2.png"],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (141, "")

@@ -96,7 +96,7 @@ def test_layer_sizes(model: config.Model, layers: tuple[str, ...], expected: lis
         ("deep", "60,-4,1", "two or more positive sizes"),
         ("deep", "60,five,1", "--layers 60,five,1: expected whole numbers, such as 60,20,7,5,1"),
         ("deep", "60,2.5,1", "whole numbers"),
-        ("deep", ",", "two or more positive sizes"),
+        ("deep", ",", "whole numbers"),
         ("logistic", "60,5,1", "logistic takes 2 sizes, such as 60,1; deep takes any number"),
         ("shallow", "60,5,4,1", "shallow takes 3 sizes, such as 60,7,1"),
     ],

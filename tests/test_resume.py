@@ -7,6 +7,7 @@ import signal
 import warnings
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import torchbasics.training.run
 from runs import assert_same_run, finished, listing, quiet, small
 from torchbasics.errors import InputError
 from torchbasics.training import checkpoint, log
+from torchbasics.training.config import TrainConfig
 from torchbasics.training.record import Recorder
 from torchbasics.training.run import create, resume, train
 
@@ -50,6 +52,24 @@ def checkpoint_only_at(monkeypatch: pytest.MonkeyPatch, iteration: int, after: C
 RESUMABLE = [{"optimizer": "gd"}, {"optimizer": "adam", "batch_size": 5, "learning_rate": 0.005}]
 RESUMABLE += [{"optimizer": "momentum", "batch_size": 7, "engine": "torch"}]
 RESUMABLE += [{"optimizer": "rmsprop", "batch_size": 4, "engine": "manual", "learning_rate": 0.005, "dtype": "float32"}]
+
+
+def test_every_model_goes_on(pictures: str) -> None:
+    for model, layers in (("logistic", None), ("shallow", None), ("deep", ("60,5,4,1",))):
+        settings = TrainConfig(model, pictures, layers=layers, runs_dir=Path(pictures).parent / "runs", iterations=9)
+        whole, part = finished(settings), finished(replace(settings, iterations=4))
+        assert train(resume(part, 9), quiet()) == 0
+        assert_same_run(part, whole)
+
+
+def test_links_to_data_are_followed_by_name(pictures: str) -> None:
+    store = Path(pictures).parent / "store"
+    store.mkdir()
+    for k, kind in enumerate(("train", "test")):
+        file = Path(pictures).with_name(f"{kind}_small.h5")
+        file.rename(store / f"blob{k}")
+        file.symlink_to(store / f"blob{k}")
+    assert train(resume(finished(small(pictures, iterations=2)), 4), quiet()) == 0
 
 
 @pytest.mark.parametrize("settings", RESUMABLE, ids=lambda s: s["optimizer"])

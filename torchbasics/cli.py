@@ -5,9 +5,11 @@
 | 0 | done |
 | 2 | something given can't be used; one line on standard error says what, and nothing was written |
 | 130 | stopped by Ctrl-C; a training run keeps what it has |
+| 141 | whoever read the output closed it before its end |
 """
 
 import io
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -101,7 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
+            code = _run(sys.argv[1:] if arguments is None else list(arguments))
+            sys.stdout.flush()
+            sys.exit(code)
     except InputError as error:
         # A file's name can hold anything, also what would end the line or move the cursor.
         line = "".join(letter if letter.isprintable() else "?" for letter in str(error))
@@ -109,6 +113,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read our output has closed it. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
 
 
 def _show_warning(

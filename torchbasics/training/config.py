@@ -3,7 +3,6 @@
 Every field's docstring is its help text on the command line.
 """
 
-import itertools
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -67,7 +66,7 @@ class TrainConfig:
     """Logistic regression, one hidden layer, or L layers."""
 
     data: Annotated[str, tyro.conf.arg(metavar="NAME|FILE|DIR")] = "digits"
-    """digits, breast-cancer, flower, circles, moons, blobs or spirals; an HDF5 file; a folder of pictures per class."""
+    """digits, breast-cancer, flower, circles, moons, blobs or spirals; an HDF5 file; a folder of two classes."""
 
     test_data: Annotated[Path | None, left_out("FILE", "test_X.h5 beside train_X.h5")] = None
     """The HDF5 file with the test set."""
@@ -151,18 +150,19 @@ class TrainConfig:
         """[n_x, n[1], ..., 1] for data with n_x inputs. Raises `InputError` for sizes that fit neither."""
         if self.layers is None:
             return [n_x, *MODEL_DEFAULTS[self.model].hidden, 1]
-        text = ",".join(self.layers)
+        # A space may stand between two sizes, in place of a comma or after it.
+        text = ",".join(word.removesuffix(",") for word in self.layers)
         example = ",".join(map(str, [n_x, *MODEL_DEFAULTS[self.model].hidden, 1]))
-        try:
-            sizes = [int(size) for size in itertools.chain(*(part.split(",") for part in self.layers)) if size]
-        except ValueError:
-            raise InputError(f"--layers {text}: expected whole numbers, such as {example}") from None
+        parts = text.split(",")
+        if not all(part.isascii() and part.removeprefix("-").isdecimal() for part in parts):
+            raise InputError(f"--layers {text}: expected whole numbers, such as {example}")
+        sizes = [int(part) for part in parts]
         count = {"logistic": 2, "shallow": 3}.get(self.model)
         if count is not None and len(sizes) != count:
             raise InputError(
                 f"--layers {text}: {self.model} takes {count} sizes, such as {example}; deep takes any number"
             )
-        if len(sizes) < 2 or min(sizes) < 1:
+        if len(sizes) < 2 or min(sizes) < 1 or max(sizes) >= 2**63:
             raise InputError(f"--layers {text}: expected two or more positive sizes, such as {example}")
         if sizes[0] != n_x:
             raise InputError(

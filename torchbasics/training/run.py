@@ -81,9 +81,9 @@ def create(config: TrainConfig) -> Run:
         raise InputError(f"--batch-size {config.batch_size}: there are only {data.train.m} training examples")
     config = config.resolve(data.n_x)
     if config.data not in NAMES:
-        # A resumed run may be started from another folder.
-        test_data = config.test_data and config.test_data.resolve()
-        config = replace(config, data=str(Path(config.data).resolve()), test_data=test_data)
+        # A resumed run may be started from another folder. Links stay links: their names lead to the test file.
+        test_data = config.test_data and config.test_data.absolute()
+        config = replace(config, data=str(Path(config.data).absolute()), test_data=test_data)
     config = replace(config, run=folder.name)
     assert config.init is not None
     try:
@@ -105,7 +105,6 @@ def resume(folder: Path, iterations: int | None) -> Run:
     saved = checkpoint.load(folder)
     config = TrainConfig.from_dict(saved["config"])
     config = replace(config, iterations=config.iterations if iterations is None else iterations)
-    config.check()
     start = saved["iteration"]
     assert config.iterations is not None
     if config.iterations <= start:
@@ -141,11 +140,13 @@ def train(run: Run, console: Console) -> int:
     except Diverged as error:
         rate = run.config.learning_rate
         assert rate is not None
-        or_init = "" if run.config.init == "he" else ", or --init he"
+        or_init = "" if run.config.model == "logistic" or run.config.init == "he" else ", or --init he"
         raise InputError(
             f"{error} at learning rate {rate:g}: try --learning-rate {rate / 10:g}{or_init}; the log up to there is in "
             f"{run.folder}"
         ) from None
+    except BrokenPipeError:
+        raise  # of the reader of our output, not of the disk
     except OSError as error:
         raise InputError(
             f"can't write to {run.folder}: {error.strerror}; make room, and go on with 'torchbasics resume "
