@@ -1,0 +1,173 @@
+"""Everything that this package derives by hand, against every reference: `torchbasics check` without a file."""
+
+import importlib
+import inspect
+import itertools
+import pkgutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from torchbasics.check.networks.chapter_one import check_chapter_one
+from torchbasics.check.networks.finite import finite_reference
+from torchbasics.check.networks.layer import check_layer, check_loss
+from torchbasics.check.networks.network import check_network
+from torchbasics.check.networks.rounding import unit
+from torchbasics.check.report import Quantity, Report
+from torchbasics.layers import Layer, LeakyReLU, Linear, ReLU, Sigmoid, Tanh
+from torchbasics.losses import BinaryCrossEntropy, Loss, SigmoidCrossEntropy, SquaredError
+from torchbasics.network import Network
+
+DTYPES = torch.float64, torch.float32
+
+
+@dataclass(frozen=True)
+class Example:
+    """How to make a layer, and the shape of an A_prev for it: pairwise-distinct sizes."""
+
+    make: Callable[[], Layer]
+    shape: tuple[int, ...]
+
+
+LAYERS: dict[type[Layer], Example] = {
+    Linear: Example(lambda: Linear(5, 3), (5, 7)),
+    Sigmoid: Example(Sigmoid, (4, 7)),
+    Tanh: Example(Tanh, (4, 7)),
+    ReLU: Example(ReLU, (4, 7)),
+    LeakyReLU: Example(lambda: LeakyReLU(0.3), (4, 7)),
+}
+
+LOSSES: dict[type[Loss], tuple[Callable[[], Loss], Callable[[Tensor], Tensor]]] = {
+    SquaredError: (SquaredError, lambda Z: Z),
+    BinaryCrossEntropy: (BinaryCrossEntropy, torch.sigmoid),
+    SigmoidCrossEntropy: (SigmoidCrossEntropy, lambda Z: Z),
+}
+"""How to make a loss, and what it takes from normal numbers."""
+
+NETWORKS: dict[str, tuple[Sequence[int], type[Layer]]] = {
+    "logistic": ([5, 1], Tanh),
+    "shallow": ([5, 4, 1], Tanh),
+    "deep": ([6, 5, 4, 3, 1], ReLU),
+}
+"""Sizes and hidden activation of networks of the notes' kinds, by their names in `torchbasics.models`."""
+
+
+def check_builtin() -> list[Report]:
+    """A report each on every layer, every loss, a network of each kind, and every form of chapter 1.
+
+    In float64 and float32; a quantity shows the dtype that did worse. A layer or a loss without a row in the tables
+    above has a failing report, so that a new one cannot be forgotten.
+    """
+    reports = [_layer(kind) for kind in concrete(Layer, "torchbasics.layers")]
+    reports += [_loss(kind) for kind in concrete(Loss, "torchbasics.losses")]
+    reports += [_network(name, sizes, activation) for name, (sizes, activation) in NETWORKS.items()]
+    return [*reports, *check_chapter_one()]
+
+
+def concrete(base: type, package: str) -> list[type]:
+    """Every public subclass that the package's modules define and that can be made, in the order of their names."""
+    top = importlib.import_module(package)
+    names = [package, *(f"{package}.{module.name}" for module in pkgutil.iter_modules(getattr(top, "__path__", [])))]
+    found = {
+        value
+        for name in names
+        for value in vars(importlib.import_module(name)).values()
+        if inspect.isclass(value) and issubclass(value, base) and value.__module__.startswith(package)
+    }
+    usable = (kind for kind in found if not inspect.isabstract(kind) and not kind.__name__.startswith("_"))
+    return sorted(usable, key=lambda kind: kind.__name__)
+
+
+def _layer(kind: type[Layer]) -> Report:
+    file = f"layers.{kind.__name__}"
+    example = LAYERS.get(kind)
+    if example is None:
+        return _missing(file, "LAYERS")
+
+    def check(dtype: torch.dtype) -> Report:
+        g = torch.Generator().manual_seed(1)
+        layer = example.make().to(dtype)
+        _randomise(layer, g)
+        return check_layer(layer, torch.randn(example.shape, generator=g, dtype=dtype))
+
+    return _worse(file, check)
+
+
+def _loss(kind: type[Loss]) -> Report:
+    file = f"losses.{kind.__name__}"
+    if kind not in LOSSES:
+        return _missing(file, "LOSSES")
+    make, predictions = LOSSES[kind]
+
+    def check(dtype: torch.dtype) -> Report:
+        g = torch.Generator().manual_seed(2)
+        A = predictions(torch.randn(3, 7, generator=g, dtype=dtype))
+        return check_loss(make(), A, torch.randint(0, 2, (3, 7), generator=g).to(dtype))
+
+    return _worse(file, check)
+
+
+def _network(name: str, sizes: Sequence[int], activation: type[Layer]) -> Report:
+    def check(dtype: torch.dtype) -> Report:
+        g = torch.Generator().manual_seed(3)
+        layers: list[Layer] = []
+        for n_prev, n in itertools.pairwise(sizes):
+            layers += [Linear(n_prev, n), activation()]
+        network = Network(layers[:-1], SigmoidCrossEntropy()).to(dtype)
+        _randomise(network, g)
+        X = torch.randn(sizes[0], 11, generator=g, dtype=dtype)
+        Y = torch.randint(0, 2, (sizes[-1], 11), generator=g).to(dtype)
+        report = check_network(network, X, Y)
+        network.quantities(X, Y)
+        return _against_finite(report, network, finite_reference(network, X, Y))
+
+    return _worse(f"models.{name}", check)
+
+
+def _against_finite(report: Report, network: Network, right: dict[str, Tensor]) -> Report:
+    """Hold the final gradients against the complex step too: the whole way down, to what rounding may have become."""
+    quantities = {quantity.name: quantity for quantity in report.quantities}
+    for name, parameter in network.notes_parameters():
+        quantity, gradient, reference = quantities[f"d{name}"], parameter.grad, right[f"d{name}"]
+        assert gradient is not None
+        if quantity.worst_index is not None:
+            quantity.difference_quotient = reference[quantity.worst_index].item()
+        off = (gradient.double() - reference).abs()
+        if quantity.verdict == "right" and not off.max() <= 1e4 * unit(gradient.dtype) * reference.abs().max():
+            index = tuple(int(i) for i in (off == off.max()).nonzero()[0])
+            quantity.verdict, quantity.reference_kind, quantity.worst_index = "wrong", "complex step", index
+            quantity.yours, quantity.reference = gradient[index].item(), reference[index].item()
+            quantity.note = "equal to autograd of the twin, but not to the complex step"
+            report.verdict = "wrong"
+    report.reason = "equal to torch.nn, autograd and the complex step" if report else report.reason
+    return report
+
+
+def _worse(file: str, check: Callable[[torch.dtype], Report]) -> Report:
+    """One report of the two dtypes' reports, each quantity from where it did worse."""
+    wide, narrow = (check(dtype) for dtype in DTYPES)
+    report = wide if not wide or narrow else narrow
+    report.file = file
+    report.quantities = list(_merged(wide.quantities, narrow.quantities))
+    return report
+
+
+def _merged(wide: list[Quantity], narrow: list[Quantity]) -> Iterator[Quantity]:
+    by_name = {quantity.name: quantity for quantity in narrow}
+    for quantity in wide:
+        other = by_name.pop(quantity.name, quantity)
+        yield max(quantity, other, key=lambda one: (one.verdict == "wrong", one.rounding_units))
+    yield from by_name.values()
+
+
+def _missing(file: str, table: str) -> Report:
+    return Report(file, "wrong", f"not checked: torchbasics/check/builtin.py has no row for it in {table}; add one")
+
+
+def _randomise(module: torch.nn.Module, g: torch.Generator) -> None:
+    """Normal numbers in every parameter, biases included, of a size that keeps Z to a few units."""
+    for parameter in module.parameters():
+        values = torch.randn(parameter.shape, generator=g, dtype=torch.float64)
+        parameter.data.copy_(values / parameter.shape[-1] ** 0.5)
