@@ -1,0 +1,206 @@
+"""Which of a file's functions are the forward sweep, the cost and the backward sweep, and what their arguments mean.
+
+    all in one  propagate(w, b, X, Y) -> grads, cost; softmax_loss(x, y) -> loss, dx
+    a network   forward_propagation, L_model_forward, forward; compute_cost, cost, loss; backward_propagation, ...
+    a layer     conv_forward and conv_backward, which is given the gradient of the output
+    in torch    a class of torch.autograd.Function, with its forward and backward
+
+Helpers that another function of the same kind calls are not candidates. Several pairs in one file are several plans.
+"""
+
+import ast
+import difflib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from torchbasics.check.options import Options
+from torchbasics.check.program.source import Program
+from torchbasics.errors import InputError, nearest
+
+FORWARD = re.compile(r"(^|_|\.)(forward|feed_?forward|fwd|fprop|forward_?(prop\w*|pass))(?=_|$)", re.IGNORECASE)
+BACKWARD = re.compile(r"(^|_|\.)(backward|backprop\w*|bwd|bprop|backward_?(prop\w*|pass))(?=_|$)", re.IGNORECASE)
+COST = re.compile(r"(^|_)(cost|loss|J|cross_entropy|objective)(?=_|$)", re.IGNORECASE)
+COMBINED = re.compile(r"(^|_)(propagate|propagation|loss|cost|step|gradients?|grads?)(?=_|$)", re.IGNORECASE)
+GRADIENT = re.compile(r"^(d_?[A-Za-z]\w*|grads?\w*|gradients?\w*)$")
+_NO_GRADIENT = re.compile(
+    r"^(data\w*|dim\w*|dtype|depth|dot|dropout\w*|dict\w*|def\w*|delta|decay\w*|degree\w*|den\w*)$"
+)
+
+HOLDER = re.compile(r"(grads?|gradients?|derivatives?)(_\w+)?", re.IGNORECASE)
+_SUFFIX = re.compile(r"_?(temp|tmp|total|sum|new|final|all|t|l|curr|current)$")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is called, in this order; `forward` alone where one function does everything."""
+
+    forward: str
+    cost: str | None
+    backward: str | None
+    settings: tuple[tuple[str, str], ...] = ()
+    """Arguments that choose between branches, such as mode="average"."""
+
+    @property
+    def called(self) -> tuple[str, ...]:
+        """The functions in the order of their calls."""
+        return tuple(name for name in (self.forward, self.cost, self.backward) if name is not None)
+
+    @property
+    def title(self) -> str:
+        """What tells it from the file's other plans."""
+        how = "".join(f", {name} {value}" for name, value in self.settings)
+        return f"{self.backward or self.forward}{how}"
+
+
+def find(program: Program, options: Options) -> list[Plan]:
+    """The plans of the file; raises `InputError` when there is none, saying what was looked for and what was found."""
+    functions = program.functions
+    for given in (options.forward, options.cost, options.backward):
+        if given is not None and given not in functions:
+            raise InputError(f"{program.path}: no function is called {given!r}; {nearest(given, functions)}")
+    if not functions:
+        raise InputError(
+            f"{program.path}: it defines no function; expected a forward and a backward one, such as "
+            "forward_propagation and backward_propagation, or propagate"
+        )
+    calls = {name: _calls(node) & functions.keys() for name, node in functions.items()}
+
+    def roots(pattern: re.Pattern[str]) -> list[str]:
+        named = [name for name in functions if pattern.search(_snake(name))]
+        below = {called for name in named for called in _reach(name, calls)}
+        return [name for name in named if name not in below]
+
+    backward = [options.backward] if options.backward else roots(BACKWARD)
+    forward = [options.forward] if options.forward else [name for name in roots(FORWARD) if not BACKWARD.search(name)]
+    cost = [options.cost] if options.cost else [n for n in roots(COST) if not _has_gradients(functions[n])]
+    if options.forward and not options.backward and _has_gradients(functions[options.forward]):
+        return [Plan(options.forward, options.cost, None)]
+    plans = [_plan(name, forward, cost, functions) for name in backward] if forward else []
+    if not options.backward:
+        used = {called for plan in plans for name in plan.called for called in (name, *_reach(name, calls))}
+        alone = [name for name in roots(COMBINED) if _has_gradients(functions[name]) and name not in used]
+        # What calls a forward and a backward function of the file is the training, not a derivation.
+        plans += [Plan(name, None, None) for name in alone if not _reach(name, calls) & used]
+    if not plans:
+        missing = "backward" if forward else "forward" if backward else "forward or backward"
+        wanted = {"backward": "backward_propagation", "forward": "forward_propagation"}.get(missing, "propagate")
+        close = difflib.get_close_matches(wanted, functions, n=1, cutoff=0.5)
+        hint = f"; did you mean {close[0]!r} for it? Then say so with" if close else "; name it with"
+        raise InputError(
+            f"{program.path}: no {missing} function is recognised among {', '.join(functions)}{hint} "
+            "--forward NAME and --backward NAME"
+        )
+    return [branch for plan in plans for branch in _branches(plan, functions)]
+
+
+def returned_names(function: ast.FunctionDef) -> list[str | None]:
+    """The names in the last `return`: A2, cache -> ["A2", "cache"]; None for what has none."""
+    returns = [node for node in ast.walk(function) if isinstance(node, ast.Return) and node.value is not None]
+    if not returns:
+        return []
+    value = max(returns, key=lambda node: node.lineno).value
+    assert value is not None
+    parts = value.elts if isinstance(value, ast.Tuple) else [value]
+    return [_name(part) for part in parts]
+
+
+def reachable(program: Program, names: tuple[str, ...]) -> list[ast.FunctionDef]:
+    """The functions and everything of the file that they call."""
+    functions = program.functions
+    calls = {name: _calls(node) & functions.keys() for name, node in functions.items()}
+    return [
+        functions[name] for name in dict.fromkeys(n for name in names for n in (name, *sorted(_reach(name, calls))))
+    ]
+
+
+def is_gradient(name: str) -> bool:
+    """Whether a name looks like a gradient's: dW1, dz, grads; not data or dtype."""
+    return bool(GRADIENT.match(name)) and not _NO_GRADIENT.match(name)
+
+
+def quantity_names(name: str) -> Iterator[str]:
+    """What a gradient may be the gradient of: dA_prev_temp -> A_prev_temp, A_prev; dJ_dW1 -> W1; delta2 -> Z2."""
+    for pattern in (
+        r"d_?(?:J|L|cost|loss)_?d_?(\w+)",
+        r"(?:grads?|gradients?)_?([A-Za-z]\w*)",
+        r"(\w+?)_?(?:grads?|gradients?)",
+        r"d_?(\w+)",
+    ):
+        if match := re.fullmatch(pattern, name):
+            base = match[1]
+            yield base
+            if shorter := _SUFFIX.sub("", base):
+                yield shorter
+    if match := re.fullmatch(r"(?:delta|error)_?(\d*)", name):
+        yield f"Z{match[1]}"
+
+
+def _plan(backward: str, forward: list[str], cost: list[str], functions: dict[str, ast.FunctionDef]) -> Plan:
+    """The forward and the cost whose names are most like the backward's: with_dropout goes with with_dropout."""
+    stem = BACKWARD.sub("", backward)
+
+    def likeness(name: str, pattern: re.Pattern[str]) -> float:
+        return difflib.SequenceMatcher(None, stem, pattern.sub("", name)).ratio()
+
+    best = max(forward, key=lambda name: likeness(name, FORWARD))
+    upstream = {a.arg for a in functions[backward].args.args}
+    has_upstream = any(UPSTREAM.fullmatch(name) for name in upstream)
+    chosen = max(cost, key=lambda name: likeness(name, COST)) if cost and not has_upstream else None
+    return Plan(best, chosen, backward)
+
+
+UPSTREAM = re.compile(
+    r"d_?(out\w*|A|Z|a|z|h|H|A_?next|a_?next|h_?next|y|Y|AL|ZL|scores?)|grad_?(output|out)|upstream\w*"
+)
+
+
+def _branches(plan: Plan, functions: dict[str, ast.FunctionDef]) -> list[Plan]:
+    """One plan per value of an argument `mode` that the functions compare with: max and average pooling."""
+    compared: list[str] = []
+    for name in plan.called:
+        for node in ast.walk(functions[name]):
+            match node:
+                case ast.Compare(left=ast.Name(id="mode"), comparators=[ast.Constant(value=str(value))]):
+                    compared.append(value)
+    modes = list(dict.fromkeys(compared))
+    shared = all("mode" in {a.arg for a in functions[name].args.args} for name in plan.called)
+    if not shared or len(modes) < 2:
+        return [plan]
+    return [replace(plan, settings=(("mode", mode),)) for mode in modes]
+
+
+def _snake(name: str) -> str:
+    """lossFun -> loss_Fun."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+
+
+def _has_gradients(node: ast.FunctionDef) -> bool:
+    names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+    return any(is_gradient(name) for name in names)
+
+
+def _calls(node: ast.FunctionDef) -> set[str]:
+    return {
+        part.func.id for part in ast.walk(node) if isinstance(part, ast.Call) and isinstance(part.func, ast.Name)
+    } - {node.name}
+
+
+def _reach(name: str, calls: dict[str, set[str]]) -> set[str]:
+    seen: set[str] = set()
+    stack = list(calls[name])
+    while stack:
+        called = stack.pop()
+        if called not in seen:
+            seen.add(called)
+            stack += calls[called]
+    return seen
+
+
+def _name(node: ast.expr) -> str | None:
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Call(args=[ast.Name(id=name)]):
+            return name
+    return None

@@ -1,0 +1,137 @@
+"""One plan of a file, from inputs to report."""
+
+import numpy as np
+
+from torchbasics.check.options import Options
+from torchbasics.check.program.find import Plan
+from torchbasics.check.program.findings import Findings
+from torchbasics.check.program.inputs import candidates
+from torchbasics.check.program.judge import Judged, Run, Unchecked, judge, parameters, run, scale_of, trace_of
+from torchbasics.check.program.known import judge_forward
+from torchbasics.check.program.moved import judge_by_differences
+from torchbasics.check.program.run import LABELS, Missing
+from torchbasics.check.program.source import Program, where_it_failed
+from torchbasics.check.program.tape import Parted
+from torchbasics.check.report import Report
+from torchbasics.check.tracing.functions import Untraceable
+from torchbasics.errors import InputError
+
+LAYOUTS = 5
+"""At most so many layouts of drawn inputs are judged; the one that leaves least wrong is the program's."""
+
+
+def check_plan(program: Program, plan: Plan, options: Options) -> Report:
+    """The report of one plan. Raises `InputError` or `Unchecked` where nothing can be said."""
+    first: Exception | None = None
+    best: Report | None = None
+    judged = 0
+    for inputs, how in candidates(program, plan, options):
+        try:
+            checked = run(program, plan, inputs, options.seed)
+        except Unchecked as reason:
+            first = first or reason
+            continue
+        except Exception as error:
+            first = first or error
+            continue
+        report = _report(checked, how)
+        judged += 1
+        if best is None or _badness(report) < _badness(best):
+            best = report
+        if report or judged == LAYOUTS:
+            break
+    if best is not None:
+        return best
+    raise _why(program, plan, first)
+
+
+def _badness(report: Report) -> tuple[bool, int]:
+    failed = any("fails here" in quantity.note for quantity in report.quantities)
+    return (report.verdict == "unchecked" or failed, sum(1 for _ in report.wrong))
+
+
+def _why(program: Program, plan: Plan, error: Exception | None) -> Exception:
+    if isinstance(error, Missing):
+        return Unchecked(f"{error}; give it in an inputs of the file, or its shape with --shape {error.argument}=5,4")
+    if isinstance(error, Unchecked | InputError):
+        return error
+    if error is None:
+        return Unchecked(f"no inputs for {plan.forward} could be made up; define an inputs in the file, or use --shape")
+    return Unchecked(
+        f"{plan.forward} fails on the inputs made up for it ({where_it_failed(error, program.path)}); "
+        "define an inputs in the file, or say the shapes with --layers 5,4,1 or --shape W1=4,5"
+    )
+
+
+def _report(checked: Run, how: str) -> Report:
+    report = Report(str(checked.program.path), "right", how, notes=[*checked.notes], unmatched=checked.unmatched)
+    if not checked.claims and not checked.failure:
+        raise Unchecked(_no_claims(checked))
+    try:
+        trace = trace_of(checked)
+        scale, reading = scale_of(checked, trace)
+        judged, swept = judge(checked, trace, scale, reading)
+        findings = Findings(checked, scale, swept, trace)
+    except (Untraceable, Parted) as reason:
+        report.notes.append(f"judged by central differences, for it can't be traced: {reason}")
+        judged, scale = judge_by_differences(checked)
+        findings = Findings(checked, scale, None, None)
+    report.quantities = [findings.quantity(one) for one in judged]
+    if checked.failure:
+        report.quantities.append(findings.failed())
+    mistaken, said = judge_forward(checked)
+    report.quantities = [*mistaken, *report.quantities]
+    report.notes += said
+    if any(report.wrong):
+        report.verdict = "wrong"
+    report.convention = _convention(checked, judged, scale.factor)
+    report.notes += _overall(checked, judged, report)
+    return report
+
+
+def _no_claims(checked: Run) -> str:
+    names = sorted({label for label in checked.forward.labels.values() if len(label) < 12})
+    found = f"; found {', '.join(checked.unmatched)}, which belong to none of them" if checked.unmatched else ""
+    function = checked.plan.called[-1]
+    return f"{function} has no gradient by name: looked for d{', d'.join(names[:12])}{found}"
+
+
+def _convention(checked: Run, judged: list[Judged], factor: float) -> str:
+    inner = [one.arrived for one in judged if one.arrived.target not in set(parameters(checked))]
+    if not inner or checked.m == 1:
+        return ""
+    if factor == checked.m:
+        return (
+            f"dZ and dA are m dJ/dZ and m dJ/dA, the notes' convention (m = {checked.m}); dW and db are dJ/dW and dJ/db"
+        )
+    return "dZ and dA are dJ/dZ and dJ/dA, autograd's convention"
+
+
+def _overall(checked: Run, judged: list[Judged], report: Report) -> list[str]:
+    """What the final gradients are worth, and which are missing."""
+    notes = []
+    final = [one for one in judged if one.arrived.target in set(parameters(checked)) and one.overall is not None]
+    labels = checked.forward.labels
+    tolerance = 1e-6 if checked.rounding < 1e-10 else 1e-3
+    if any(not one.right for one in judged) and final:
+        wrong = [f"d{labels[one.arrived.target]}" for one in final if not _right_overall(one, tolerance)]
+        notes.append(
+            f"final gradients that come out wrong: {', '.join(wrong)}"
+            if wrong
+            else "the final gradients come out right all the same: the mistakes cancel"
+        )
+    claimed = {one.arrived.target for one in judged}
+    missing = [labels[index] for index in parameters(checked) if index in labels and index not in claimed]
+    arrays = [name for name in missing if not LABELS.fullmatch(name)]
+    if arrays and not checked.failure:
+        notes.append(f"no gradient is given for {', '.join(arrays)}")
+    return notes
+
+
+def _right_overall(judged: Judged, tolerance: float) -> bool:
+    yours, overall = judged.arrived.yours, judged.overall
+    if overall is None or (yours.shape != overall.shape and yours.size * overall.size != 1):
+        return False
+    return bool(
+        np.abs(yours.reshape(overall.shape) - overall).max(initial=0) <= tolerance * np.abs(overall).max(initial=0)
+    )
