@@ -1,0 +1,162 @@
+"""Mistakes that are seen in the gradient as a whole: lost paths, L2, transposes, lost axes, other gradients added."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from torchbasics.check.diagnosis import scale
+from torchbasics.check.diagnosis.activation import recognised, slips
+from torchbasics.check.diagnosis.edges import series
+from torchbasics.check.diagnosis.normalisation import path_kind
+from torchbasics.check.diagnosis.regularisation import penalty_text
+from torchbasics.check.diagnosis.scene import Scene
+from torchbasics.check.diagnosis.ways import Candidate
+
+
+def candidates(scene: Scene) -> Iterator[Candidate]:
+    """All of them."""
+    yield from penalties(scene)
+    yield from beside_penalty(scene)
+    yield from paths(scene)
+    yield from local_derivative(scene)
+    yield from between(scene)
+    yield from shapes(scene)
+    yield from added(scene)
+    if scene.carries():
+        lost = "nothing is passed on to this step from the one after it: {formula}"
+        yield Candidate("carry_dropped", lost, np.zeros_like(scene.step.right))
+
+
+def penalties(scene: Scene) -> Iterator[Candidate]:
+    """L2's term missing, of the other sign, with another coefficient, or where it doesn't belong."""
+    step = scene.step
+    value = step.forward[step.of]
+    if value.shape != step.right.shape:
+        return
+    if scene.penalty.any():
+        text = scene.penalty_text()
+        rest = step.right - scene.penalty
+        yield Candidate("l2_missing", f"the regularisation's {text} is left out of {{formula}}", rest)
+        sign = f"the regularisation's {text} has the wrong sign in {{formula}}"
+        yield Candidate("regularisation_sign", sign, rest - scene.penalty)
+        times = f"the regularisation's term is {{k}} times the {text} of {{formula}}"
+        yield Candidate("l2_coefficient", times, rest, scene.penalty)
+        alone = "only the regularisation's term is left of {formula}"
+        yield Candidate("assigned_not_accumulated", alone, scene.penalty)
+    else:
+        name, lam = scene.strength()
+        if lam:
+            for k in (lam / step.m, lam, 2 * lam, 2 * lam / step.m, lam / (2 * step.m), lam / 2):
+                text = f"{penalty_text(step.of, name, k, lam, step.m)} is added, which is in no cost: {{formula}}"
+                yield Candidate("bias_regularised", text, step.right + k * value)
+        if value.size > 2:
+            other = f"{{k}} {step.of} is added, which is in no cost: {{formula}}"
+            yield Candidate("bias_regularised", other, step.right, value)
+
+
+def beside_penalty(scene: Scene) -> Iterator[Candidate]:
+    """A wrong factor of the data's part, with the regularisation's term as it should be."""
+    if scene.penalty.any():
+        for k, id, text in (*scale.common(scene), *scale.rare(scene)):
+            yield Candidate(id, text, k * (scene.step.right - scene.penalty) + scene.penalty)
+
+
+def local_derivative(scene: Scene) -> Iterator[Candidate]:
+    """Mistakes in g' where A = g(of) is known and what comes down to A isn't: the right value over g' stands for it."""
+    step, graph = scene.step, scene.graph
+    Z = step.forward[step.of]
+    if any(edge.kind == "activation" and edge.input == step.of for chain in scene.chains for edge in chain.edges):
+        return
+    for label, A in graph.values.items():
+        g = (
+            recognised(Z, A, step.rounding)
+            if A.shape == Z.shape and graph.order[label] > graph.order[step.of]
+            else None
+        )
+        if g is None:
+            continue
+        slope = g.from_Z(Z)
+        for slip in slips(g, Z, A, slope, (step.of, label)):
+            value = slip.pull(step.right / slope)
+            if np.isfinite(value).all():
+                yield Candidate(slip.id, slip.text, np.asarray(value))
+        return
+
+
+def paths(scene: Scene) -> Iterator[Candidate]:
+    """A value that is used more than once, and not all its uses counted."""
+    step = scene.step
+    parts = {f: part for f, part in step.paths.items() if part.shape == step.right.shape and part.any()}
+    if len(parts) < 2 or (len(parts) == 2 and scene.penalty.any()):
+        return
+    if len({series(frontier) for frontier in parts}) == 1 and len(scene.chains) == len(parts):
+        # One use at each time step: what can be lost there is told by the terms of `mistaken`.
+        return
+    for frontier, part in parts.items():
+        kind = None
+        if frontier in step.forward:
+            kind = path_kind(step.forward[step.of], step.forward[frontier], step.rounding)
+        carried = scene.carries(frontier)
+        lost = "carry_dropped" if carried else kind or "assigned_not_accumulated"
+        missing = f"the path through {frontier} is left out of {{formula}}"
+        yield Candidate(lost, missing, step.right - part)
+        sign = f"the path through {frontier} has the wrong sign: {{formula}}"
+        yield Candidate("operand_sign", sign, step.right - 2 * part)
+        only = f"{step.of} is used {len(parts)} times: only the path through {frontier} is left of {{formula}}"
+        yield Candidate("carry_dropped" if carried else "assigned_not_accumulated", only, part)
+        fewer = f"the path through {frontier} is divided by m - 1, not by m: {{formula}}"
+        ddof = "batchnorm_ddof" if kind else "divided_by_other"
+        yield Candidate(ddof, fewer, step.right + part / (step.m - 1 or 1))
+        twice = f"the path through {frontier} is a factor 2 off in {{formula}}"
+        yield Candidate("factor_two", twice, step.right + part)
+        yield Candidate("factor_two", twice, step.right - part / 2)
+        lacks = f"the path through {frontier} lacks its 1/m: {{formula}}"
+        yield Candidate("one_over_m_missing", lacks, step.right + (step.m - 1) * part)
+
+
+def between(scene: Scene) -> Iterator[Candidate]:
+    """The paths through one unclaimed quantity between the step and where its gradient comes from."""
+    step, graph = scene.step, scene.graph
+    for chain in scene.chains:
+        if chain.frontier == graph.sink or chain.frontier not in graph.order or step.of not in graph.order:
+            continue
+        for node, value in graph.values.items():
+            inside = graph.order[step.of] < graph.order[node] < graph.order[chain.frontier]
+            if not inside or f"d{node}" in step.backward:
+                continue
+            above = step.vjp(chain.frontier, node, chain.cotangent)
+            part = None if above is None else step.vjp(node, step.of, above)
+            if part is None or part.shape != step.right.shape:
+                continue
+            kind = path_kind(step.forward[step.of], value, step.rounding) or "assigned_not_accumulated"
+            text = f"the path through {node} is left out of {{formula}}"
+            yield Candidate(kind, text, step.right - scene.s * part)
+            only = f"only the path through {node} is left of {{formula}}"
+            yield Candidate("assigned_not_accumulated", only, scene.s * part)
+
+
+def shapes(scene: Scene) -> Iterator[Candidate]:
+    """The right numbers in another order or shape."""
+    step = scene.step
+    right = step.right
+    if right.ndim == 2:
+        if step.yours.shape == right.T.shape:
+            yield Candidate("transpose_missing", "it is the transpose of {formula}", right.T)
+        yield Candidate("kernel_flipped", "it is turned by 180 degrees: {formula}", right[::-1, ::-1])
+    if step.yours.shape != right.shape and right.size == step.yours.size:
+        flat = f"shape {step.yours.shape}, expected {right.shape}: keepdims is lost in {{formula}}"
+        yield Candidate("keepdims_lost", flat, right.reshape(step.yours.shape))
+    if right.ndim == 4:
+        pairs = {(0, 1), (2, 3), (1, 2), (1, 3)}
+        for a, b in sorted(pairs):
+            text = f"axes {a} and {b} are swapped: {{formula}}"
+            yield Candidate("channels_swapped", text, right.swapaxes(a, b))
+
+
+def added(scene: Scene) -> Iterator[Candidate]:
+    """The right value plus another gradient or array of the user's, left over from before."""
+    step = scene.step
+    for name, value in {**step.backward, **step.locals}.items():
+        if name != step.name and value.shape == step.right.shape and value.any():
+            text = f"{name} is added to {{formula}}: it wasn't zeroed"
+            yield Candidate("gradients_not_zeroed", text, step.right + value)
