@@ -2,8 +2,10 @@
 
 | exit code | meaning |
 |---|---|
-| 0 | done |
+| 0 | done; of a check, all is right |
+| 1 | of a check, something is wrong |
 | 2 | something given can't be used; one line on standard error says what, and nothing was written |
+|   | of a check also: a file could not be checked; its report says why |
 | 130 | stopped by Ctrl-C; a training run keeps what it has |
 | 141 | whoever read the output closed it before its end |
 """
@@ -21,6 +23,7 @@ import tyro
 
 from torchbasics import __version__
 from torchbasics.arguments import parse
+from torchbasics.check.config import CheckConfig
 from torchbasics.errors import InputError
 from torchbasics.training.config import TrainConfig, left_out
 
@@ -88,10 +91,17 @@ class DataConfig:
     """At most this many examples per file."""
 
 
-COMMANDS = {"train": TrainConfig, "resume": ResumeConfig, "predict": PredictConfig, "data": DataConfig}
+COMMANDS = {
+    "train": TrainConfig,
+    "resume": ResumeConfig,
+    "predict": PredictConfig,
+    "data": DataConfig,
+    "check": CheckConfig,
+}
 
 DESCRIPTION = """The networks of the Neural Networks and Deep Learning notes, hand-derived beside torch.nn.
 
+'torchbasics check FILE' says whether a derivation of your own is right, and where and why it is not.
 'torchbasics train' alone trains a deep network on handwritten digits with both engines."""
 
 
@@ -136,6 +146,10 @@ def _run(arguments: list[str]) -> int:
         print(f"torchbasics {__version__}")
         return 0
     match parse(COMMANDS, arguments, prog="torchbasics", description=DESCRIPTION):
+        case CheckConfig() as config:
+            from torchbasics.check.command import run
+
+            return run(config, _console())
         case TrainConfig() as config:
             from torchbasics.training.run import create, train
 
