@@ -1,0 +1,94 @@
+"""What else is used to check a gradient: torch's gradcheck, slow and fast, and the course's difference."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from .mutant import Mutant
+from .programs import PROGRAMS, Array, Inputs, Program, cost, draw, gradients, load, parameters_of, with_value
+
+COURSE_BOUNDS = {"course < 2e-7": 2e-7, "course < 1e-7": 1e-7, "course < 1e-5": 1e-5}
+CHECKS = ("gradcheck", "gradcheck fast", *COURSE_BOUNDS)
+COURSE_EPSILON = 1e-7
+
+
+def verdicts(planted: Mutant, seed: int) -> dict[str, bool]:
+    """What each of the other checks says of the mutant's gradients of its parameters: True where it lets them pass."""
+    program = PROGRAMS[planted.program]
+    namespace = load(planted.source)
+    inputs = draw(program, namespace, seed, planted.sizes)
+    difference = course_difference(program, namespace, copy.deepcopy(inputs))
+    return {
+        "gradcheck": gradcheck(program, namespace, copy.deepcopy(inputs), fast=False),
+        "gradcheck fast": gradcheck(program, namespace, copy.deepcopy(inputs), fast=True),
+        **{name: difference < bound for name, bound in COURSE_BOUNDS.items()},
+    }
+
+
+def gradcheck(program: Program, namespace: dict[str, Any], inputs: Inputs, *, fast: bool) -> bool:
+    """`torch.autograd.gradcheck` of a Function whose forward is the program's cost and whose backward is its own."""
+    try:
+        names = list(gradients(program, namespace, copy.deepcopy(inputs)))
+    except Exception:
+        return False
+    known = parameters_of(inputs)
+    tensors = [torch.tensor(known[name], dtype=torch.float64, requires_grad=True) for name in names]
+    try:
+        passed: bool = torch.autograd.gradcheck(
+            _function(program, namespace, inputs, names), tensors, fast_mode=fast, check_undefined_grad=False
+        )
+    except Exception:  # GradcheckError, and whatever a wrong shape raises: either way it is found.
+        return False
+    return passed
+
+
+def _function(
+    program: Program, namespace: dict[str, Any], inputs: Inputs, names: list[str]
+) -> Callable[..., torch.Tensor]:
+    def at(tensors: tuple[torch.Tensor, ...]) -> Inputs:
+        moved = copy.deepcopy(inputs)
+        for name, tensor in zip(names, tensors, strict=True):
+            value = tensor.detach().numpy().copy()
+            moved = with_value(moved, name, value if value.ndim else float(value))
+        return moved
+
+    class Learner(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, *tensors: torch.Tensor) -> torch.Tensor:
+            ctx.save_for_backward(*tensors)
+            return torch.tensor(cost(program, namespace, at(tensors)), dtype=torch.float64)
+
+        @staticmethod
+        def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            found = gradients(program, namespace, at(ctx.saved_tensors))
+            return tuple(grad * torch.as_tensor(found[name]) for name in names)
+
+    apply: Callable[..., torch.Tensor] = Learner.apply
+    return apply
+
+
+def course_difference(program: Program, namespace: dict[str, Any], inputs: Inputs) -> float:
+    """||gradapprox - grad|| / (||gradapprox|| + ||grad||) over all parameters as one vector; inf where sizes differ."""
+    try:
+        found = gradients(program, namespace, copy.deepcopy(inputs))
+        approximations: dict[str, Array] = {}
+        for name in found:
+            value = np.asarray(parameters_of(inputs)[name], dtype=float)
+            approximations[name] = np.zeros(value.shape)
+            for index in np.ndindex(value.shape):
+                shifted = []
+                for epsilon in (COURSE_EPSILON, -COURSE_EPSILON):
+                    moved = value.copy()
+                    moved[index] += epsilon
+                    # `float`, since b may be a number, as the course has it.
+                    here = with_value(copy.deepcopy(inputs), name, moved if moved.ndim else float(moved))
+                    shifted.append(cost(program, namespace, here))
+                approximations[name][index] = (shifted[0] - shifted[1]) / (2 * COURSE_EPSILON)
+        # The course flattens both, so that a gradient of another shape and as many entries passes for the right one.
+        grad, gradapprox = (np.concatenate([g.ravel() for g in each.values()]) for each in (found, approximations))
+        return float(np.linalg.norm(gradapprox - grad) / (np.linalg.norm(gradapprox) + np.linalg.norm(grad)))
+    except (ValueError, IndexError):
+        return np.inf
