@@ -1,6 +1,7 @@
 """A user's program from file to report: found, tapped, bound, traced, judged, whatever its style; and what can't be."""
 
 import json
+import sys
 import textwrap
 from pathlib import Path
 
@@ -113,7 +114,9 @@ def test_one_mistake_is_one_line_at_its_place_with_its_cause(check):
 def test_two_mistakes_that_cancel_are_two_mistakes(check):
     report = check(
         edited(
-            TWO_LAYER, ("dZ2 = A2 - Y", "dZ2 = (A2 - Y) / m"), ("dW2 = np.dot(dZ2, A1.T) / m", "dW2 = np.dot(dZ2, A1.T)"),
+            TWO_LAYER,
+            ("dZ2 = A2 - Y", "dZ2 = (A2 - Y) / m"),
+            ("dW2 = np.dot(dZ2, A1.T) / m", "dW2 = np.dot(dZ2, A1.T)"),
             ("* (1 - A1 ** 2)", "* (1 - A1 ** 2) * m"),
             ("db2 = np.sum(dZ2, axis=1, keepdims=True) / m", "db2 = np.sum(dZ2, axis=1, keepdims=True)"),
         )
@@ -162,23 +165,23 @@ def test_every_plan_argument_and_shape_can_be_said(check):
     [
         ("expit", ("A2 = 1 / (1 + np.exp(-Z2))", "from scipy.special import expit\n    A2 = expit(Z2)")),
         ("vectorize", ("A1 = np.tanh(Z1)", "import math\n    A1 = np.vectorize(math.tanh)(Z1)")),
-        ("object", ("A1 = np.tanh(Z1)", "A1 = np.array([[np.tanh(z) for z in r] for r in Z1], dtype=object).astype(float)")),
+        ("object", ("A1 = np.tanh(Z1)", "A1 = np.array([[np.tanh(z) for z in r] for r in Z1], object).astype(float)")),
     ],
 )  # fmt: skip
 def test_what_cannot_be_traced_is_judged_by_differences(check, name, change):
     right = edited(TWO_LAYER, change)
-    report = check(right, layers=(3, 4, 1))
+    report = check(right, layers=(2, 3, 1))
     assert report.verdict == "right", report.reason
     assert {quantity.reference_kind for quantity in report.quantities} == {"central difference"}
     assert any("can't be traced" in note for note in report.notes)
-    report = check(edited(right, ("dW2 = np.dot(dZ2, A1.T) / m", "dW2 = np.dot(dZ2, A1.T)")), layers=(3, 4, 1))
+    report = check(edited(right, ("dW2 = np.dot(dZ2, A1.T) / m", "dW2 = np.dot(dZ2, A1.T)")), layers=(2, 3, 1))
     assert wrong(report) == ["dW2"]
     assert next(report.wrong).causes[0].id == "one_over_m_missing"
 
 
 def test_a_silent_detach_is_noticed_by_the_differences(check):
     # int() of a traced value is a plain number: the cost then depends on W in a way that no trace sees.
-    report = check(edited(TWO_LAYER, ("A1 = np.tanh(Z1)", "A1 = np.tanh(Z1) + float(str(Z1[0, 0]))")), layers=(3, 4, 1))
+    report = check(edited(TWO_LAYER, ("A1 = np.tanh(Z1)", "A1 = np.tanh(Z1) + float(str(Z1[0, 0]))")), layers=(2, 3, 1))
     assert report.verdict == "wrong"
     assert any("central differences" in note for note in report.notes)
 
@@ -222,13 +225,10 @@ def test_a_backward_that_raises_is_wrong_where_it_raises(check):
         ("x = 3\n", "it defines no function"),
         ("import sys\nsys.exit(3)\n", "sys.exit(3)"),
         (edited(LOGISTIC, ("propagate(w, b, X, Y)", "propagate(w, b, X, Y, gizmo)")), "'gizmo'"),
-        (edited(TWO_LAYER, ("return -np.sum(", "return -("), ("np.log(1 - A2)) / m", "np.log(1 - A2))")), "not a scalar"),
+        (edited(TWO_LAYER, ("return -np.sum(", "return -("), ("(1 - A2)) / m", "(1 - A2))")), "not a scalar"),
         (edited(TWO_LAYER, ("np.log(A2)", "np.log(A2 - 2)")), "NaN first appears"),
         (edited(TWO_LAYER, ("A1 = np.tanh(Z1)", "A1 = np.tanh(Z1 + np.random.default_rng().normal())")), "second time"),
-        (edited(TWO_LAYER, ("    return {", "    return None\n    x = {"), ("dW1 =", "u ="), ("db1 =", "v ="), ("dW2 =", "s ="),
-          ("db2 =", "t ="), ("dZ1 =", "q ="), ("dZ2 =", "p ="), ("(dZ2, A1", "(p, A1"), ("(dZ1, X", "(q, X"),
-          ("sum(dZ1", "sum(q"), ("sum(dZ2", "sum(p"), (".T, dZ2)", ".T, p)"), ('"dW1": dW1, "db1": db1, "dW2": dW2, "db2": db2', "")),
-         "no gradient by name"),
+        (TWO_LAYER[: TWO_LAYER.index("    m = X.shape")] + "    return None\n", "no gradient by name"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_checked_says_why(check, source, reason):
@@ -330,18 +330,39 @@ def test_a_torch_program_is_judged_like_a_numpy_one(check):
         assert wrong(check(edited(in_torch, ("db1 = torch.sum(dZ1,", "db1 = torch.sum(dZ2,")), dtype=dtype)) == ["db1"]
 
 
+ODD = """
+total = []
+
+def f(x, *rest, k=2, **named):
+    "doc"
+    global count
+    count = len(rest)
+    total.append(x)
+    a = b = [x] * k
+    a[0] = x + 1
+    (c, *d), e = (1, 2, 3), named
+    for i, (j, l) in enumerate([(1, 2)]):
+        c += i + j + l
+    def inner(y):
+        nonlocal c
+        c = c + y
+        return c
+    inner(5)
+    with_generator = list(g(3))
+    assert a is b
+    return a, c, d, e, with_generator
+
+def g(n):
+    for i in range(n):
+        yield i
+"""
+
+
 def test_taps_change_nothing(tmp_path):
-    source = (
-        "total = []\ndef f(x, *rest, k=2, **named):\n    'doc'\n    global count\n    count = len(rest)\n    total.append(x)\n"
-        "    a = b = [x] * k\n    a[0] = x + 1\n    (c, *d), e = (1, 2, 3), named\n    for i, (j, l) in enumerate([(1, 2)]):\n"
-        "        c += i + j + l\n    def inner(y):\n        nonlocal c\n        c = c + y\n        return c\n    inner(5)\n"
-        "    with_generator = list(g(3))\n    assert a is b\n    return a, c, d, e, with_generator\n"
-        "def g(n):\n    for i in range(n):\n        yield i\n"
-    )
     path = tmp_path / "odd.py"
-    path.write_text(source)
+    path.write_text(ODD)
     plain: dict = {}
-    exec(source, plain)
+    exec(ODD, plain)
     program = load(path)
 
     class Everything:
@@ -395,6 +416,18 @@ def test_functions_and_networks_are_checked_from_python():
         torchbasics.check(eval("lambda x: x"), backward, inputs)
 
 
+def test_a_check_leaves_the_process_as_it_was(tmp_path):
+    path = tmp_path / "p.py"
+    path.write_text(TWO_LAYER.replace("    Z1 =", "    np.random.seed(3); np.random.rand(2)\n    Z1 ="))
+    np.random.seed(5)
+    torch.manual_seed(5)
+    before = sys.path.copy(), torch.get_default_dtype(), np.random.get_state()[1].copy(), torch.get_rng_state()
+    assert torchbasics.check(path)
+    assert (sys.path, torch.get_default_dtype()) == before[:2]
+    assert np.array_equal(np.random.get_state()[1], before[2])
+    assert torch.equal(torch.get_rng_state(), before[3])
+
+
 def test_a_network_is_checked_from_python():
     from torchbasics.layers import Linear, Tanh
     from torchbasics.losses import SigmoidCrossEntropy
@@ -407,8 +440,8 @@ def test_a_network_is_checked_from_python():
 
 def test_inputs_are_never_changed(check, tmp_path):
     path = Path(tmp_path / "p.py")
-    path.write_text(LOGISTIC + "\nW = np.ones((3, 1))\ninputs = {'w': W, 'b': 0.5, 'X': np.arange(12.0).reshape(3, 4) / 9,"
-                    " 'Y': np.array([[0.0, 1, 1, 0]])}\n")  # fmt: skip
+    values = "{'w': np.ones((3, 1)), 'b': 0.5, 'X': np.ones((3, 4)), 'Y': np.array([[0.0, 1, 1, 0]])}"
+    path.write_text(f"{LOGISTIC}\ninputs = {values}\n")
     program = load(path)
     before = {name: np.copy(value) for name, value in program.namespace["inputs"].items()}
     assert check_file(path, Options())

@@ -20,6 +20,7 @@ from torchbasics.check.program.judge import Unchecked
 from torchbasics.check.program.plans import check_plan
 from torchbasics.check.program.source import Program, define
 from torchbasics.check.program.taps import Switch
+from torchbasics.check.program.undisturbed import undisturbed
 from torchbasics.check.report import Report
 from torchbasics.errors import InputError
 from torchbasics.layers import Layer
@@ -68,7 +69,8 @@ def check(subject: Any, /, *given: Any, cost: Callable[..., Any] | None = None, 
         )
     program = _program(functions, inputs)
     try:
-        return check_plan(program, plan, Options(seed=seed))
+        with undisturbed():
+            return check_plan(program, plan, Options(seed=seed))
     except Unchecked as reason:
         return Report(plan.title, "unchecked", str(reason))
 

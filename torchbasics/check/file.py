@@ -1,6 +1,5 @@
 """One file, checked: read, executed, its functions found, each plan judged, all in one report."""
 
-import warnings
 from pathlib import Path
 
 from torchbasics.check.objects import check_objects
@@ -9,6 +8,7 @@ from torchbasics.check.program.find import Plan, find
 from torchbasics.check.program.judge import Unchecked
 from torchbasics.check.program.plans import check_plan
 from torchbasics.check.program.source import Program, load
+from torchbasics.check.program.undisturbed import undisturbed
 from torchbasics.check.report import Report, Verdict
 from torchbasics.errors import InputError
 
@@ -20,9 +20,7 @@ def check_file(path: Path, options: Options) -> Report:
     """
     notes: list[str] = []
     try:
-        with warnings.catch_warnings():
-            # What NumPy warns of in the user's code, such as log(0), comes out as the NaN that the report tells of.
-            warnings.simplefilter("ignore")
+        with undisturbed():
             program = load(path)
             notes = program.notes
             reports = list(check_objects(program.namespace, path.stem, options))

@@ -17,7 +17,7 @@ from torchbasics.check.program.trace import Trace
 from torchbasics.check.report import Cause, Quantity
 from torchbasics.check.step import Array, Step
 
-KINK_ENTRIES = 30
+KINK_ENTRIES = 200
 """At most so many wrong entries are looked at for a kink; if they are all at one, so are the others."""
 
 
@@ -45,11 +45,10 @@ class Findings:
         relative = (
             float(np.nanmax(difference, initial=0.0) / largest) if largest else float(difference.max(initial=0.0))
         )
-        worst = (
-            tuple(int(i) for i in np.unravel_index(int(np.argmax(judged.units)), reference.shape))
-            if reference.size
-            else None
-        )
+        wrong = judged.units > LIMIT
+        # Of wrong entries the one that is furthest off tells most, of right ones the one that rounding explains least.
+        far = np.where(np.isfinite(difference), difference, np.inf)
+        worst = _largest(np.where(wrong, far, -1.0) if wrong.any() else judged.units)
         found = Quantity(
             label, "right", claim.line, yours.shape, float(judged.units.max(initial=0.0)), relative, worst,
             float(yours[worst]) if worst is not None else None,
@@ -62,7 +61,6 @@ class Findings:
             )
         if judged.right:
             return found
-        wrong = judged.units > LIMIT
         quotient, excuse = self._by_differences(arrived.target, yours, wrong, worst)
         found.difference_quotient = quotient
         if excuse:
@@ -233,6 +231,13 @@ class Findings:
             if value.index not in claimed and value.index not in run.forward.labels and value.names:
                 found.setdefault(value.names[0][0], value.content)
         return found
+
+
+def _largest(values: Array) -> tuple[int, ...] | None:
+    """Where the largest is; None where there is none."""
+    if not values.size:
+        return None
+    return tuple(int(i) for i in np.unravel_index(int(np.argmax(values)), values.shape))
 
 
 def _same_shape(yours: Array, reference: Array) -> bool:

@@ -67,18 +67,18 @@ def candidates(program: Program, plan: Plan, options: Options) -> Iterator[tuple
     framework = "torch" if _is_torch(program) else "numpy"
     own = _own_inputs(program, options)
     if own is not None:
-        yield _convert(own, framework, options), "the file's own inputs"
+        yield _convert(own, framework, options), "inputs: the file's own"
         return
     wanted = _wanted(program, plan)
     at_hand = {name: program.namespace[name] for name in wanted.arguments if _holds_arrays(program.namespace.get(name))}
     if at_hand and all(name in at_hand or name in SCALARS for name in wanted.arguments) and not options.shape:
         scalars = {name: SCALARS[name] for name in wanted.arguments if name not in at_hand}
-        yield _convert({**at_hand, **scalars}, framework, options), "the file's own " + ", ".join(at_hand)
+        yield _convert({**at_hand, **scalars}, framework, options), "inputs: the file's own " + ", ".join(at_hand)
     for layout in layouts():
         sizes = _sizes(generator, options, _depth(wanted), layout)
         drawing = _Drawing(program, plan, wanted, layout, sizes, generator, options)
         for drawn in drawing.draw():
-            yield _convert(drawn, framework, options), f"drawn, seed {options.seed}"
+            yield _convert(drawn, framework, options), f"inputs: drawn, seed {options.seed}"
 
 
 def _holds_arrays(value: Any) -> bool:
