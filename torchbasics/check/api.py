@@ -16,8 +16,8 @@ from torchbasics.check.networks.layer import check_layer
 from torchbasics.check.networks.network import check_network
 from torchbasics.check.options import Options
 from torchbasics.check.program.find import Plan
-from torchbasics.check.program.judge import Unchecked
 from torchbasics.check.program.plans import check_plan
+from torchbasics.check.program.recorded import Unchecked
 from torchbasics.check.program.source import Program, define
 from torchbasics.check.program.taps import Switch
 from torchbasics.check.program.undisturbed import undisturbed

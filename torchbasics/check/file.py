@@ -5,8 +5,8 @@ from pathlib import Path
 from torchbasics.check.objects import check_objects
 from torchbasics.check.options import Options
 from torchbasics.check.program.find import Plan, find
-from torchbasics.check.program.judge import Unchecked
 from torchbasics.check.program.plans import check_plan
+from torchbasics.check.program.recorded import Unchecked
 from torchbasics.check.program.source import Program, load
 from torchbasics.check.program.undisturbed import undisturbed
 from torchbasics.check.report import Report, Verdict

@@ -10,7 +10,8 @@ import numpy as np
 
 from torchbasics.check.program.differences import Differences
 from torchbasics.check.program.find import is_gradient, quantity_names
-from torchbasics.check.program.judge import LIMIT, Judged, Run
+from torchbasics.check.program.judge import LIMIT, Judged
+from torchbasics.check.program.recorded import Run
 from torchbasics.check.program.sweep import Scale, Swept, paths, vjp
 from torchbasics.check.program.tape import Value, plain
 from torchbasics.check.program.trace import Trace

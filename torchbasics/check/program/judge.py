@@ -1,87 +1,25 @@
-"""One plan, judged: run, traced, swept backward, and every gradient weighed against what rounding can do."""
+"""A recorded run, judged: traced, swept backward, and every gradient weighed against what rounding can do."""
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
-from torchbasics.check.program.claims import Claim, Forward, claims
+from torchbasics.check.program.claims import Claim
 from torchbasics.check.program.differences import Differences, double
-from torchbasics.check.program.find import Plan
 from torchbasics.check.program.inputs import own
 from torchbasics.check.program.jitter import SAMPLES, Jitter
-from torchbasics.check.program.run import DATA, LABELS, Outcome, backward, forward, upstream_arguments
-from torchbasics.check.program.source import Program, where_it_failed
+from torchbasics.check.program.recorded import Run, like, parameters
+from torchbasics.check.program.run import backward, forward
 from torchbasics.check.program.sweep import Arrived, Scale, Swept, sweep
-from torchbasics.check.program.tape import Follower, Recording, Value, is_float, leaves, plain
+from torchbasics.check.program.tape import Follower
 from torchbasics.check.program.trace import Trace, traced
 from torchbasics.check.step import Array
 from torchbasics.check.tracing.functions import Untraceable
 
 LIMIT = 6 * 2**0.5
 """Rounding units that two implementations may part by: see `torchbasics.check.networks.rounding`."""
-
-EXAMPLES = re.compile(r"m|N|n_?examples|batch(_?size)?|num_?examples|n_samples|M|B")
-STATES = re.compile(r"(a|h|c|s)_?(0|prev|init)|A_?prev.*|x_?t", re.IGNORECASE)
-
-
-class Unchecked(Exception):
-    """Nothing can be said about the plan, for this reason."""
-
-
-@dataclass
-class Run:
-    """The program as it ran, and what is known about its quantities."""
-
-    program: Program
-    plan: Plan
-    inputs: Mapping[str, Any]
-    recording: Recording
-    outcome: Outcome
-    forward: Forward
-    claims: list[Claim]
-    unmatched: list[str]
-    upstream: dict[int, Array]
-    """The gradients that the backward function was given, by the position of the output."""
-
-    arguments: dict[str, int]
-    """The arguments that they were given as."""
-
-    m: int
-    failure: str = ""
-    """How the backward sweep failed, if it did; the claims are what was there before."""
-
-    failed_at: int | None = None
-    second: dict[int, Array] = field(default_factory=dict)
-    """What a second call of the backward gave, where it isn't what the first gave."""
-
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def contents(self) -> dict[int, Array]:
-        """Every value by its index."""
-        return {value.index: value.content for value in self.recording.values}
-
-    @property
-    def rounding(self) -> float:
-        """The unit roundoff of the coarsest dtype in the run."""
-        return max(
-            (unit_roundoff(value.held) for value in self.recording.values if np.size(value.content)), default=2.0**-53
-        )
-
-    @property
-    def is_torch(self) -> bool:
-        """Whether the program computes with tensors."""
-        return any(isinstance(value, torch.Tensor) for _, value in leaves(dict(self.inputs)))
-
-    @property
-    def longest(self) -> int:
-        """The longest axis: how many terms a sum may have."""
-        return max((max(value.content.shape, default=1) for value in self.recording.values), default=1)
 
 
 @dataclass
@@ -102,101 +40,6 @@ class Judged:
     def right(self) -> bool:
         """Whether rounding explains every entry."""
         return bool((self.units <= LIMIT).all())
-
-
-def unit_roundoff(held: Any) -> float:
-    """2**-53 for float64, 2**-24 for float32."""
-    if isinstance(held, torch.Tensor):
-        return torch.finfo(held.dtype).eps / 2
-    return float(np.finfo(held.dtype).eps / 2) if isinstance(held, np.ndarray | np.generic) else 2.0**-53
-
-
-def run(program: Program, plan: Plan, inputs: Mapping[str, Any], seed: int) -> Run:
-    """Run forward and backward under a recording, and settle what claims what.
-
-    Raises `Unchecked` for a cost that is no scalar, values that are not finite, and a forward sweep that is not the
-    same twice; whatever the program itself raises in its forward sweep goes through.
-    """
-    recording = Recording()
-    given = own(inputs)
-    recording.inputs(given)
-    outcome = forward(program, plan, program.namespace, given, recording)
-    end = len(recording.events)
-    arguments = upstream_arguments(program, plan, inputs)
-    upstream: dict[str, Any] = {}
-    if plan.backward is not None:
-        recording.settle()
-        recording.freeze()
-    _finite(recording, end)
-    if arguments and outcome.J is None:
-        upstream = _cotangents(plan, outcome, arguments, seed)
-    elif outcome.J is None:
-        raise Unchecked(
-            f"{plan.forward} has no cost and {plan.backward} takes no upstream gradient (dA, dZ, dout); "
-            "name the function of the cost with --cost"
-        )
-    elif np.size(plain(outcome.J)) != 1:
-        raise Unchecked(f"the cost is not a scalar: {plan.cost or plan.forward} gives shape {np.shape(outcome.J)}")
-    _same_again(program, plan, inputs, recording, outcome)
-
-    failure, failed_at, notes = "", None, []
-    state = _random_state()
-    try:
-        backward(program, plan, program.namespace, outcome, upstream, recording)
-    except Exception as error:
-        failure = where_it_failed(error, program.path)
-        failed_at = int(match[1]) if (match := re.match(r"line (\d+)", failure)) else None
-    if plan.backward is not None and state != _random_state():
-        notes.append(
-            f"{plan.backward} draws random numbers of its own: a mask has to be the forward sweep's, from the cache"
-        )
-    recording.settle()
-
-    quantities = Forward(recording, end if plan.backward else len(recording.events), plan.backward is None)
-    positions = [a.arg for a in program.functions[plan.forward].args.args][1:] if "." in plan.forward else []
-    given_ids = {id(value) for value in upstream.values()}
-    found, unmatched = claims(quantities, end if plan.backward else 0, given_ids, positions)
-    outputs = [recording.value_of(outcome.outputs[arguments[name]]) for name in upstream]
-    # What the backward function was given there is right by definition.
-    ends = {output.index for output in outputs if output is not None}
-    found = [claim for claim in found if not ends & set(claim.candidates)]
-    for index, event in recording.changed.items():
-        at = recording.events[event]
-        notes.append(f"line {at.line} writes into {quantities.labels.get(index, at.name)} of the forward sweep")
-    second = {} if failure else _second(program, plan, inputs, recording, found, upstream)
-    return Run(
-        program, plan, inputs, recording, outcome, quantities, found, unmatched,
-        {arguments[name]: plain(value) for name, value in upstream.items()}, arguments if upstream else {},
-        _examples(recording, inputs, outcome), failure, failed_at, second, notes,
-    )  # fmt: skip
-
-
-def _second(
-    program: Program,
-    plan: Plan,
-    inputs: Mapping[str, Any],
-    recording: Recording,
-    found: list[Claim],
-    upstream: Mapping[str, Any],
-) -> dict[int, Array]:
-    """The claims that come out differently when everything is run once more: gradients that are not zeroed before."""
-    again: dict[int, Array] = {}
-
-    def keep(value: Value, held: Any, in_place: bool) -> Any:
-        again[value.index] = plain(held)
-        return held
-
-    follower = Follower(recording, keep)
-    with suppress(Exception):
-        # It may go another way, or fail: what differs up to there is told all the same.
-        outcome = forward(program, plan, program.namespace, own(inputs), follower)
-        backward(program, plan, program.namespace, outcome, upstream, follower)
-    first = {claim.value: recording.values[claim.value].content for claim in found}
-    return {
-        index: again[index]
-        for index, content in first.items()
-        if index in again and not np.array_equal(again[index], content, equal_nan=True)
-    }
 
 
 def trace_of(checked: Run) -> Trace:
@@ -340,7 +183,7 @@ def _jittered(
     follower = Follower(checked.recording, jitter.replace)
     outcome = forward(program, plan, program.namespace, given, follower)
     if plan.backward is not None:
-        upstream = {name: _like(outcome.outputs[at], checked.upstream[at]) for name, at in checked.arguments.items()}
+        upstream = {name: like(outcome.outputs[at], checked.upstream[at]) for name, at in checked.arguments.items()}
         with suppress(Exception):
             # Where it fails, it failed in the first run too; what was there before is judged.
             backward(program, plan, program.namespace, outcome, upstream, follower)
@@ -349,15 +192,6 @@ def _jittered(
     there = [claim for claim in reading if claim.value in contents and claim.key in settled]
     swept = sweep(trace, there, contents, scale, checked.upstream, settled=settled)
     return {a.claim.key: a for a in swept.arrived}
-
-
-def parameters(checked: Run) -> Iterator[int]:
-    """Inputs whose gradients hold the 1/m in either convention: all but the data and the states of a recurrence."""
-    for value in checked.recording.values:
-        if value.first < 0 and value.names:
-            name = value.names[0][0]
-            if not DATA.fullmatch(name) and not STATES.fullmatch(name) and not LABELS.fullmatch(name):
-                yield value.index
 
 
 def _close(a: Arrived, tolerance: float) -> bool:
@@ -369,69 +203,3 @@ def _close(a: Arrived, tolerance: float) -> bool:
 
 def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape if np.prod(shape) != 1 else ()
-
-
-def _finite(recording: Recording, end: int) -> None:
-    for value in recording.values:
-        if not np.isfinite(value.content).all():
-            index = tuple(int(i) for i in np.argwhere(~np.isfinite(value.content))[0])
-            what = "NaN" if np.isnan(value.content[index]) else "an infinity"
-            name = value.names[0][0] if value.names else "a value"
-            line = recording.events[value.cut].line if value.cut >= 0 else 0
-            where = f"line {line}" if line else "the inputs"
-            if 0 <= value.cut < end or value.cut < 0:
-                raise Unchecked(f"{what} first appears in {name} ({where}), entry {index}")
-
-
-def _cotangents(plan: Plan, outcome: Outcome, arguments: Mapping[str, int], seed: int) -> dict[str, Any]:
-    generator = np.random.default_rng(seed + 1000)
-    if max(arguments.values()) >= len(outcome.outputs):
-        raise Unchecked(
-            f"{plan.forward} returns {len(outcome.outputs)} arrays; {plan.backward} takes the gradients of "
-            f"{len(arguments)}: {', '.join(arguments)}"
-        )
-    return {
-        name: _like(outcome.outputs[at], np.asarray(generator.normal(size=np.shape(outcome.outputs[at]))))
-        for name, at in arguments.items()
-    }
-
-
-def _like(output: Any, values: Array) -> Any:
-    if isinstance(output, torch.Tensor):
-        return torch.from_numpy(np.asarray(values)).to(output.dtype)
-    return np.asarray(values).astype(np.asarray(output).dtype)
-
-
-def _same_again(
-    program: Program, plan: Plan, inputs: Mapping[str, Any], recording: Recording, outcome: Outcome
-) -> None:
-    """The forward sweep twice on equal inputs gives the same, or nothing can be said about its derivative."""
-    state = np.random.get_state()
-    again = forward(program, plan, program.namespace, own(inputs), None)
-    np.random.set_state(state)
-    for first, second in ((outcome.J, again.J), (outcome.output, again.output)):
-        if first is not None and is_float(first) and not np.array_equal(plain(first), plain(second), equal_nan=True):
-            raise Unchecked(
-                f"{plan.forward} gives something else the second time (by up to "
-                f"{np.abs(plain(first) - plain(second)).max():.3g}); seed its randomness, or draw before it"
-            )
-
-
-def _random_state() -> tuple[Any, ...]:
-    kind, keys, position, *rest = np.random.get_state(legacy=True)
-    return kind, tuple(keys), position, *rest
-
-
-def _examples(recording: Recording, inputs: Mapping[str, Any], outcome: Outcome) -> int:
-    """m: what the program calls so, or else the axis that labels, data and predictions share."""
-    for name, value in recording.scalars.items():
-        if EXAMPLES.fullmatch(name) and value > 1 and value == int(value):
-            return int(value)
-    shapes = [np.shape(value) for name, value in inputs.items() if LABELS.fullmatch(name) or DATA.fullmatch(name)]
-    shapes += [np.shape(outcome.output)] if outcome.output is not None else []
-    shapes = [shape for shape in shapes if shape]
-    for position in (-1, 0):
-        sizes = {shape[position] for shape in shapes}
-        if len(sizes) == 1 and max(sizes) > 1:
-            return int(max(sizes))
-    return int(shapes[0][-1]) if shapes else 1

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import torch
 
-from torchbasics.check.program.judge import Run
+from torchbasics.check.program.recorded import Run
 from torchbasics.check.program.tape import is_float, plain
 from torchbasics.check.report import Cause, Quantity
 from torchbasics.check.step import Array

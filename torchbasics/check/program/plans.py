@@ -6,9 +6,10 @@ from torchbasics.check.options import Options
 from torchbasics.check.program.find import Plan
 from torchbasics.check.program.findings import Findings
 from torchbasics.check.program.inputs import candidates
-from torchbasics.check.program.judge import Judged, Run, Unchecked, judge, parameters, run, scale_of, trace_of
+from torchbasics.check.program.judge import Judged, judge, scale_of, trace_of
 from torchbasics.check.program.known import judge_forward
 from torchbasics.check.program.moved import judge_by_differences
+from torchbasics.check.program.recorded import Run, Unchecked, parameters, run
 from torchbasics.check.program.run import LABELS, Missing
 from torchbasics.check.program.source import Program, where_it_failed
 from torchbasics.check.program.tape import Parted
