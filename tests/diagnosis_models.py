@@ -149,11 +149,11 @@ def residual(random: np.random.Generator) -> Program:
         A3 = tap("A3", torch.sigmoid(tap("Z3", v["W3"] @ T)))
         return entropy(A3, v["Y"])
 
-    return Program(model, inputs, ("W1", "W2", "W3"), m, tuple(["Z3", "T", "S", "A2", "Z2", "A1", "Z1"]))
+    return Program(model, inputs, ("W1", "W2", "W3"), m, ("Z3", "T", "S", "A2", "Z2", "A1", "Z1"))
 
 
-def batch_norm(random: np.random.Generator) -> Program:
-    """Z1 -> Z_hat -> Z_tilde -> tanh, with nobody naming the statistics' gradients."""
+def batch_norm(random: np.random.Generator, steps: bool = True) -> Program:
+    """Z1 -> Z_hat -> Z_tilde -> tanh, with nobody naming the statistics' gradients; or Z1 -> Z_tilde in one line."""
     n_x, n, m = sizes(random, 3, 4)
     inputs = {
         "X": random.normal(size=(n_x, m)),
@@ -166,15 +166,16 @@ def batch_norm(random: np.random.Generator) -> Program:
 
     def model(v: Leaves, tap: Tap) -> Tensor:
         Z1 = tap("Z1", v["W1"] @ v["X"])
-        mu = tap("mu", Z1.mean(1, keepdim=True))
-        s = tap("s", torch.sqrt(((Z1 - mu) ** 2).mean(1, keepdim=True) + 1e-5))
-        Z_hat = tap("Z_hat", (Z1 - mu) / s)
+        inner = tap if steps else lambda label, value: value
+        mu = inner("mu", Z1.mean(1, keepdim=True))
+        s = inner("s", torch.sqrt(((Z1 - mu) ** 2).mean(1, keepdim=True) + 1e-5))
+        Z_hat = inner("Z_hat", (Z1 - mu) / s)
         Z_tilde = tap("Z_tilde", v["gamma"] * Z_hat + v["beta"])
         A1 = tap("A1", torch.tanh(Z_tilde))
         A2 = tap("A2", torch.sigmoid(tap("Z2", v["W2"] @ A1)))
         return entropy(A2, v["Y"])
 
-    claims = "Z2 W2 A1 Z_tilde gamma beta Z_hat Z1 W1"
+    claims = f"Z2 W2 A1 Z_tilde gamma beta {'Z_hat' if steps else ''} Z1 W1"
     return Program(model, inputs, ("W1", "gamma", "beta", "W2"), m, tuple(claims.split()))
 
 
@@ -213,28 +214,6 @@ def pool(random: np.random.Generator, mode: str = "max", stride: int = 1) -> Pro
 
     inputs = {"A_prev": random.normal(size=(2, 5, 6, 3))}
     return Program(model, inputs, (), 2, ("A", "A_prev"), {"f": f, "stride": stride}, notes=False)
-
-
-def recurrent(random: np.random.Generator) -> Program:
-    """`rnn_forward`: x (n_x, m, T), a (n_a, m, T), with every a_t graded."""
-    n_x, n_a, m, T = sizes(random, 4, 3, 8)
-    weight = torch.from_numpy(random.normal(size=(n_a, m, T)))
-    inputs = {
-        "x": random.normal(size=(n_x, m, T)),
-        "a0": random.normal(size=(n_a, m)),
-        "Wax": 0.7 * random.normal(size=(n_a, n_x)),
-        "Waa": 0.7 * random.normal(size=(n_a, n_a)),
-        "ba": random.normal(size=(n_a, 1)),
-    }
-
-    def model(v: Leaves, tap: Tap) -> Tensor:
-        a, states = v["a0"], []
-        for t in range(T):
-            a = torch.tanh(v["Wax"] @ v["x"][:, :, t] + v["Waa"] @ a + v["ba"])
-            states.append(a)
-        return (tap("a", torch.stack(states, 2)) * weight).sum()
-
-    return Program(model, inputs, ("Wax", "Waa", "ba"), m, ("a", "x", "a0", "Wax", "Waa", "ba"), notes=False)
 
 
 def embedding(random: np.random.Generator) -> Program:
@@ -278,50 +257,3 @@ def gated(random: np.random.Generator) -> Program:
 
     claims = "y_hat v C C_tilde G Zc Zg Wc Wg"
     return Program(model, inputs, ("Wg", "Wc", "v"), m, tuple(claims.split()))
-
-
-def many_to_one(random: np.random.Generator, claims: str = "") -> Program:
-    """A recurrence read at its last step, with a z and an a by name at each."""
-    n_x, n_a, m, T = sizes(random, 4, 3, 8)
-    inputs = {
-        "X": random.normal(size=(n_x, m, T)),
-        "Y": classes(random, (1, m)),
-        "Wx": 0.7 * random.normal(size=(n_a, n_x)),
-        "Wa": 0.7 * random.normal(size=(n_a, n_a)),
-        "ba": random.normal(size=(n_a, 1)),
-        "Wy": random.normal(size=(1, n_a)),
-    }
-
-    def model(v: Leaves, tap: Tap) -> Tensor:
-        a = torch.zeros(n_a, m, dtype=torch.float64)
-        for t in range(T):
-            a = tap(f"a{t + 1}", torch.tanh(tap(f"z{t + 1}", v["Wx"] @ v["X"][:, :, t] + v["Wa"] @ a + v["ba"])))
-        return entropy(tap("Ay", torch.sigmoid(tap("Zy", v["Wy"] @ a))), v["Y"])
-
-    steps = [f"{letter}{t}" for t in range(T, 0, -1) for letter in ("a", "z")]
-    names = claims.split() if claims else ["Zy", "Wy", *steps, "Wx", "Wa", "ba"]
-    return Program(model, inputs, ("Wx", "Wa", "ba", "Wy"), m, tuple(names))
-
-
-def cells(random: np.random.Generator) -> Program:
-    """`rnn_cell_forward` in a loop: a_next by name at each step, and no z."""
-    n_x, n_a, m, T = sizes(random, 4, 3, 8)
-    weight = torch.from_numpy(random.normal(size=(n_a, m, T)))
-    inputs = {
-        "x": random.normal(size=(n_x, m, T)),
-        "a0": random.normal(size=(n_a, m)),
-        "Wax": 0.7 * random.normal(size=(n_a, n_x)),
-        "Waa": 0.7 * random.normal(size=(n_a, n_a)),
-        "ba": random.normal(size=(n_a, 1)),
-    }
-
-    def model(v: Leaves, tap: Tap) -> Tensor:
-        a, states = v["a0"], []
-        for t in range(T):
-            xt = tap(f"xt({t + 1})", v["x"][:, :, t])
-            a = tap(f"a_next({t + 1})", torch.tanh(v["Wax"] @ xt + v["Waa"] @ a + v["ba"]))
-            states.append(a)
-        return (torch.stack(states, 2) * weight).sum()
-
-    claims = [f"a_next({t})" for t in range(T, 0, -1)] + ["Wax", "Waa", "ba"]
-    return Program(model, inputs, ("Wax", "Waa", "ba"), m, tuple(claims), notes=False)

@@ -1,295 +1,20 @@
 """Every row of the catalogue, planted in a learner's gradient, is named; noise and small damage are not."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import diagnosis_models as models
+import diagnosis_sequences as sequences
 import numpy as np
 import pytest
+from diagnosis_cases import CASES, Case, Values, autograd, dropout, l2, named_dA, no_dA, relu, tanh
 from diagnosis_steps import Program
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from torchbasics.check.diagnosis import diagnose
 from torchbasics.check.step import Array, Step
-
-Values = Mapping[str, Any]
-Case = tuple[str, Callable[[np.random.Generator], Program], str, Callable[[Values], Any]]
-
-tanh = models.two_layers
-relu = partial(models.two_layers, activation="relu")
-squared = partial(models.two_layers, loss="squared")
-sigmoid = partial(models.two_layers, activation="sigmoid")
-named_dA = partial(models.two_layers, claims="A2 Z2 W2 b2 A1 Z1 W1 b1")
-no_dA = partial(models.two_layers, claims="Z2 W2 b2 Z1 W1 b1")
-square = partial(models.two_layers, square=True)
-l2 = partial(models.two_layers, lambd=0.7)
-dropout = partial(models.two_layers, keep_prob=0.6, activation="relu", claims="Z2 W2 b2 A1 H1 Z1 W1 b1")
-several = partial(models.two_layers, n_y=3)
-autograd = partial(models.two_layers, notes=False)
-strided = partial(models.convolution, stride=2)
-average = partial(models.pool, mode="average")
-
-
-def spread(G: Array, K: Array, stride: int, pad: int, shape: tuple[int, ...], add: bool = True) -> Array:
-    """conv_backward's dA_prev with the course's loops."""
-    m, H, W, C = shape
-    padded = np.zeros((m, H + 2 * pad, W + 2 * pad, C))
-    for i, h, w, c in np.ndindex(*G.shape):
-        at = np.s_[i, h * stride : h * stride + K.shape[0], w * stride : w * stride + K.shape[1], :]
-        padded[at] = (padded[at] if add else 0) + K[:, :, :, c] * G[i, h, w, c]
-    return padded[:, pad : pad + H, pad : pad + W]
-
-
-def shared_out(v: Values, share: Callable[[Array], Array], add: bool = True, f: int = 2, stride: int = 1) -> Array:
-    """pool_backward's dA_prev with the course's loops."""
-    total = np.zeros_like(v["A_prev"])
-    for i, h, w, c in np.ndindex(*v["A"].shape):
-        at = np.s_[i, h * stride : h * stride + f, w * stride : w * stride + f, c]
-        total[at] = (total[at] if add else 0) + share(v["A_prev"][at]) * v["dA"][i, h, w, c]
-    return total
-
-
-def back_in_time(v: Values, carry: bool = True, steps: int = 99, add: bool = True) -> dict[str, Array]:
-    """rnn_backward, with the mistakes it is known for."""
-    T = v["a"].shape[2]
-    carried, dWax, dWaa = np.zeros_like(v["a0"]), np.zeros_like(v["Wax"]), np.zeros_like(v["Waa"])
-    for t in reversed(range(max(0, T - steps), T)):
-        dz = (v["da"][:, :, t] + carried) * (1 - v["a"][:, :, t] ** 2)
-        before = v["a"][:, :, t - 1] if t else v["a0"]
-        dWax = dz @ v["x"][:, :, t].T + (dWax if add else 0)
-        dWaa = dz @ before.T + (dWaa if add else 0)
-        carried = v["Waa"].T @ dz if carry else carried
-    return {"dWax": dWax, "dWaa": dWaa}
-
-
-def assigned_rows(v: Values) -> Array:
-    """dE[:, words] += without np.add.at: of a word's uses at one place the last is left."""
-    dE, words = np.zeros_like(v["E"]), v["words"].astype(int)
-    for t in range(words.shape[1]):
-        dE[:, words[:, t]] += v["dH"] / words.size
-    return dE
-
-
-def fused(v: Values) -> Array:
-    """p - y."""
-    return v["A"] - v["Y"]
-
-
-def cropped(v: Values) -> Array:
-    """The padding is cut off one too late."""
-    m, H, W, C = v["A_prev"].shape
-    return spread(v["dZ"], v["W"], 1, 1, (m, H + 1, W + 1, C))[:, 1:, 1:]
-
-
-def xt(v: Values, t: int) -> Array:
-    """What a cell takes at step t = 1, 2, ..."""
-    return v["x"][:, :, t - 1]
-
-
-def back_of_cell(v: Values, t: int) -> Array:
-    """rnn_cell_backward's dtanh at step t."""
-    return (1 - v[f"a_next({t})"] ** 2) * v[f"da_next({t})"]
-
-
-def over_time(v: Values, term: Callable[[int], Array]) -> Array:
-    """The sum over the time steps."""
-    return sum((term(t) for t in range(2, v["T"] + 1)), term(1))
-
-
-def first_term(v: Values) -> Array:
-    """What step 1 adds to dWx, where no gradient of a step has a name."""
-    dz = v["Wy"].T @ v["dZy"] * (1 - v[f"a{v['T']}"] ** 2)
-    for t in range(v["T"] - 1, 0, -1):
-        dz = v["Wa"].T @ dz * (1 - v[f"a{t}"] ** 2)
-    return dz @ v["X"][:, :, 0].T / v["m"]
-
-
-CASES: list[Case] = [
-    ("one_over_m_missing", tanh, "W2", lambda v: v["dZ2"] @ v["A1"].T),
-    ("one_over_m_missing", tanh, "b1", lambda v: v["dZ1"].sum(1, keepdims=True)),
-    ("one_over_m_missing", autograd, "Z2", lambda v: v["A2"] - v["Y"]),
-    ("one_over_m_missing", models.logistic, "w", lambda v: v["X"] @ (v["A"] - v["Y"]).T),
-    ("one_over_m_twice", tanh, "Z2", lambda v: (v["A2"] - v["Y"]) / v["m"]),
-    ("one_over_m_twice", tanh, "W1", lambda v: v["dZ1"] @ v["X"].T / v["m"] ** 2),
-    ("one_over_m_twice", models.rows, "W2", lambda v: v["h"].T @ v["dscores"] / v["m"]),
-    ("divided_by_other", tanh, "W1", lambda v: v["dZ1"] @ v["X"].T / v["X"].shape[0]),
-    ("divided_by_other", tanh, "W2", lambda v: v["dZ2"] @ v["A1"].T / v["A1"].shape[0]),
-    ("divided_by_other", several, "W2", lambda v: v["dZ2"] @ v["A1"].T / v["Y"].size),
-    ("factor_two", squared, "Z2", lambda v: (v["A2"] - v["Y"]) * v["A2"] * (1 - v["A2"])),
-    ("factor_two", models.gated, "y_hat", lambda v: 2 * (v["y_hat"] - v["y"])),
-    ("sign_flipped", tanh, "Z2", lambda v: v["Y"] - v["A2"]),
-    ("sign_flipped", models.logistic, "w", lambda v: v["X"] @ (v["Y"] - v["A"]).T / v["m"]),
-    ("parenthesis", named_dA, "A2", lambda v: -(v["Y"] / v["A2"]) - (1 - v["Y"]) / (1 - v["A2"])),
-    ("parenthesis", named_dA, "A2", lambda v: v["Y"] / v["A2"] + (1 - v["Y"]) / (1 - v["A2"])),
-    ("regularisation_sign", l2, "W1", lambda v: v["dZ1"] @ v["X"].T / v["m"] - v["lambd"] / v["m"] * v["W1"]),
-    ("operand_sign", models.residual, "A2", lambda v: v["dS"] + v["dT"] * np.exp(v["A2"])),
-    ("operand_sign", tanh, "Z1", lambda v: v["dA1"] * (1 + v["A1"] ** 2)),
-    ("operand_sign", tanh, "Z2", lambda v: v["A2"] + v["Y"]),
-    ("operand_sign", models.gated, "G", lambda v: v["dC"] * (v["C_tilde"] + v["c_prev"])),
-    ("derivative_missing", tanh, "Z1", lambda v: v["dA1"]),
-    ("derivative_missing", no_dA, "Z1", lambda v: v["W2"].T @ v["dZ2"]),
-    ("derivative_missing", tanh, "W1", lambda v: v["dA1"] @ v["X"].T / v["m"]),
-    ("derivative_missing", models.rows, "W1", lambda v: v["X"].T @ v["dh"]),
-    ("output_derivative_missing", squared, "Z2", lambda v: 2 * (v["A2"] - v["Y"])),
-    ("output_derivative_missing", named_dA, "Z2", lambda v: v["dA2"]),
-    ("extra_output_derivative", tanh, "Z2", lambda v: (v["A2"] - v["Y"]) * v["A2"] * (1 - v["A2"])),
-    (
-        "extra_output_derivative",
-        models.logistic,
-        "w",
-        lambda v: v["X"] @ ((v["A"] - v["Y"]) * v["A"] * (1 - v["A"])).T / v["m"],
-    ),
-    ("derivative_fed_A", tanh, "Z1", lambda v: v["dA1"] * (1 - np.tanh(v["A1"]) ** 2)),
-    ("derivative_fed_Z", no_dA, "Z1", lambda v: v["W2"].T @ v["dZ2"] * (1 - v["Z1"] ** 2)),
-    ("derivative_fed_Z", sigmoid, "Z1", lambda v: v["dA1"] * v["Z1"] * (1 - v["Z1"])),
-    ("function_for_derivative", tanh, "Z1", lambda v: v["dA1"] * v["A1"]),
-    ("other_activation", tanh, "Z1", lambda v: v["dA1"] * v["A1"] * (1 - v["A1"])),
-    ("other_activation", tanh, "Z1", lambda v: v["dA1"] * (v["Z1"] > 0)),
-    ("other_activation", relu, "Z1", lambda v: v["dA1"] * (1 - v["A1"] ** 2)),
-    ("other_activation", partial(tanh, activation="leaky"), "Z1", lambda v: v["dA1"] * (v["Z1"] > 0)),
-    ("mask_always_true", relu, "Z1", lambda v: v["dA1"] * (v["A1"] >= 0)),
-    ("transpose_missing", square, "A1", lambda v: v["W2"] @ v["dZ2"]),
-    ("transpose_missing", square, "W2", lambda v: v["A1"] @ v["dZ2"].T / v["m"]),
-    ("transpose_missing", tanh, "W1", lambda v: v["X"] @ v["dZ1"].T / v["m"]),
-    ("elementwise_for_dot", tanh, "W2", lambda v: v["dZ2"] * v["A1"] / v["m"]),
-    ("A_for_A_prev", square, "W2", lambda v: v["dZ2"] @ v["A2"].T / v["m"]),
-    ("A_for_A_prev", square, "W2", lambda v: v["dZ2"] @ v["X"].T / v["m"]),
-    ("A_for_A_prev", tanh, "W1", lambda v: v["dZ1"] @ v["A1"].T / v["m"]),
-    ("dW_for_W", tanh, "A1", lambda v: v["dW2"].T @ v["dZ2"]),
-    ("dW_for_W", no_dA, "Z1", lambda v: v["dW2"].T @ v["dZ2"] * (1 - v["A1"] ** 2)),
-    ("stale_dA", square, "Z1", lambda v: v["dZ2"] * (1 - v["A1"] ** 2)),
-    ("stale_dA", models.residual, "Z1", lambda v: v["dA2"] * (1 - v["A1"] ** 2)),
-    ("db_no_axis", tanh, "b1", lambda v: np.full_like(v["b1"], v["dZ1"].sum() / v["m"])),
-    ("db_no_axis", tanh, "b1", lambda v: v["dZ1"].sum() / v["m"]),
-    ("db_wrong_axis", tanh, "b1", lambda v: v["dZ1"].sum(0, keepdims=True) / v["m"]),
-    ("db_from_dA", tanh, "b1", lambda v: v["dA1"].sum(1, keepdims=True) / v["m"]),
-    ("db_from_dW", tanh, "b1", lambda v: v["dW1"].sum(1, keepdims=True)),
-    ("db_averaged_over_units", tanh, "b1", lambda v: np.full_like(v["b1"], v["db1"].mean())),
-    ("db_averaged_over_units", tanh, "b1", lambda v: v["db1"].mean()),
-    ("keepdims_lost", tanh, "b1", lambda v: v["dZ1"].sum(1) / v["m"]),
-    ("keepdims_lost", tanh, "Z2", lambda v: v["A2"].T - v["Y"].reshape(-1)),
-    ("W_updated_first", tanh, "A1", lambda v: (v["W2"] - 0.03 * v["dW2"]).T @ v["dZ2"]),
-    (
-        "W_updated_first",
-        no_dA,
-        "Z1",
-        lambda v: (v["W2"] - 0.03 * v["dW2"]).T @ v["dZ2"] * (1 - v["A1"] ** 2),
-    ),
-    ("l2_missing", l2, "W1", lambda v: v["dZ1"] @ v["X"].T / v["m"]),
-    ("l2_coefficient", l2, "W1", lambda v: v["dZ1"] @ v["X"].T / v["m"] + v["lambd"] * v["W1"]),
-    ("l2_coefficient", l2, "W2", lambda v: v["dZ2"] @ v["A1"].T / v["m"] + 2 * v["lambd"] / v["m"] * v["W2"]),
-    ("bias_regularised", l2, "b1", lambda v: v["db1"] + v["lambd"] / v["m"] * v["b1"]),
-    ("bias_regularised", l2, "b2", lambda v: v["db2"] + v["lambd"] / v["m"] * v["b2"]),
-    ("dropout_mask_missing", dropout, "H1", lambda v: v["dA1"] / v["keep_prob"]),
-    ("dropout_scale_missing", dropout, "H1", lambda v: v["dA1"] * v["D1"]),
-    ("assigned_not_accumulated", models.residual, "A1", lambda v: v["W2"].T @ v["dZ2"]),
-    ("assigned_not_accumulated", models.residual, "A1", lambda v: v["dS"]),
-    ("assigned_not_accumulated", tanh, "W1", lambda v: v["dZ1"][:, -1:] @ v["X"][:, -1:].T / v["m"]),
-    ("assigned_not_accumulated", models.gated, "G", lambda v: v["dC"] * v["C_tilde"]),
-    ("assigned_not_accumulated", models.recurrent, "Wax", lambda v: back_in_time(v, add=False)["dWax"]),
-    ("assigned_not_accumulated", models.pool, "A_prev", lambda v: shared_out(v, lambda x: x == x.max(), add=False)),
-    (
-        "assigned_not_accumulated",
-        models.convolution,
-        "A_prev",
-        lambda v: spread(v["dZ"], v["W"], 1, 1, v["A_prev"].shape, add=False),
-    ),
-    ("gradients_not_zeroed", square, "W2", lambda v: v["dW2"] + v["dW1"]),
-    ("gradients_not_zeroed", tanh, "W1", lambda v: 3 * v["dW1"]),
-    ("repeated_indices", models.embedding, "E", assigned_rows),
-    ("softmax_diagonal_only", models.softmax, "Z", lambda v: v["A"] * (1 - v["A"]) * v["dA"]),
-    ("softmax_outer_missing", models.softmax, "Z", lambda v: v["A"] * v["dA"]),
-    (
-        "softmax_twice",
-        partial(models.softmax, claims="Z W b"),
-        "Z",
-        lambda v: v["A"] * (fused(v) - (v["A"] * fused(v)).sum(0)),
-    ),
-    (
-        "batchnorm_mean_path",
-        models.batch_norm,
-        "Z1",
-        lambda v: (v["dZ_hat"] - v["Z_hat"] * (v["dZ_hat"] * v["Z_hat"]).mean(1, keepdims=True)) / v["s"],
-    ),
-    (
-        "batchnorm_variance_path",
-        models.batch_norm,
-        "Z1",
-        lambda v: (v["dZ_hat"] - v["dZ_hat"].mean(1, keepdims=True)) / v["s"],
-    ),
-    ("batchnorm_gamma_missing", models.batch_norm, "Z_hat", lambda v: v["dZ_tilde"]),
-    (
-        "batchnorm_ddof",
-        models.batch_norm,
-        "Z1",
-        lambda v: (
-            (
-                v["dZ_hat"]
-                - v["dZ_hat"].mean(1, keepdims=True)
-                - v["Z_hat"] * (v["dZ_hat"] * v["Z_hat"]).sum(1, keepdims=True) / (v["m"] - 1)
-            )
-            / v["s"]
-        ),
-    ),
-    (
-        "kernel_flipped",
-        models.convolution,
-        "A_prev",
-        lambda v: spread(v["dZ"], v["W"][::-1, ::-1], 1, 1, v["A_prev"].shape),
-    ),
-    ("kernel_flipped", models.convolution, "W", lambda v: v["dW"][::-1, ::-1]),
-    (
-        "channels_swapped",
-        models.convolution,
-        "A_prev",
-        lambda v: spread(v["dZ"], v["W"].swapaxes(2, 3), 1, 1, v["A_prev"].shape),
-    ),
-    (
-        "window_offset",
-        models.convolution,
-        "A_prev",
-        cropped,
-    ),
-    ("pool_ties", models.pool, "A_prev", lambda v: shared_out(v, lambda x: x == x.max())),
-    ("average_missing", average, "A_prev", lambda v: shared_out(v, np.ones_like)),
-    ("carry_dropped", models.recurrent, "Wax", lambda v: back_in_time(v, carry=False)["dWax"]),
-    ("truncated", models.recurrent, "Waa", lambda v: back_in_time(v, steps=2)["dWaa"]),
-    ("carry_dropped", models.many_to_one, "a1", lambda v: np.zeros_like(v["a1"])),
-    ("carry_dropped", models.cells, "a_next(1)", lambda v: v["da_next(1)"] - v["Waa"].T @ back_of_cell(v, 2)),
-    ("transpose_missing", models.many_to_one, "a1", lambda v: v["Wa"] @ v["dz2"]),
-    ("derivative_missing", models.many_to_one, "z2", lambda v: v["da2"]),
-    ("derivative_missing", models.cells, "Wax", lambda v: over_time(v, lambda t: v[f"da_next({t})"] @ xt(v, t).T)),
-    (
-        "A_for_A_prev",
-        models.many_to_one,
-        "Wa",
-        lambda v: over_time(v, lambda t: v[f"dz{t}"] @ v[f"a{t}"].T) / v["m"],
-    ),
-    (
-        "A_for_A_prev",
-        models.cells,
-        "Waa",
-        lambda v: over_time(v, lambda t: back_of_cell(v, t) @ v[f"a_next({t})"].T),
-    ),
-    (
-        "db_from_dA",
-        models.many_to_one,
-        "ba",
-        lambda v: over_time(v, lambda t: v[f"da{t}"].sum(1, keepdims=True)) / v["m"],
-    ),
-    ("one_over_m_missing", models.many_to_one, "Wx", lambda v: v["m"] * v["dWx"]),
-    ("assigned_not_accumulated", models.many_to_one, "Wx", lambda v: v["dz1"] @ v["X"][:, :, 0].T / v["m"]),
-    ("truncated", models.cells, "Wax", lambda v: v["dWax"] - back_of_cell(v, 1) @ xt(v, 1).T),
-    (
-        "truncated",
-        partial(models.many_to_one, claims="Zy Wy Wx Wa ba"),
-        "Wx",
-        lambda v: v["dWx"] - first_term(v),
-    ),
-    ("gate_derivative", models.gated, "Zg", lambda v: v["dG"] * v["G"]),
-]
 
 
 def planted(case: Case, seed: int, single: bool) -> tuple[Step, Program]:
@@ -308,9 +33,41 @@ def planted(case: Case, seed: int, single: bool) -> tuple[Step, Program]:
     return program.step(of, np.asarray(yours, dtype=float), right), program
 
 
-@pytest.mark.parametrize("single", [False, True], ids=["float64", "float32"])
+both_dtypes = pytest.mark.parametrize("single", [False, True], ids=["float64", "float32"])
+PROGRAMS: list[tuple[Callable[[np.random.Generator], Program], str]] = [
+    (tanh, "W1"),
+    (relu, "Z1"),
+    (l2, "W2"),
+    (dropout, "H1"),
+    (models.logistic, "w"),
+    (models.rows, "scores"),
+    (models.softmax, "Z"),
+    (models.batch_norm, "Z1"),
+    (models.convolution, "A_prev"),
+    (models.pool, "A_prev"),
+    (sequences.recurrent, "Waa"),
+    (sequences.many_to_one, "Wx"),
+    (models.gated, "G"),
+    (models.embedding, "E"),
+]
+every_program = pytest.mark.parametrize(
+    ("make", "of"), PROGRAMS, ids=[f"{i}-{of}" for i, (_, of) in enumerate(PROGRAMS)]
+)
+
+
+def damaged(
+    make: Callable[[np.random.Generator], Program], of: str, damage: Callable[[Array], Array], single: bool = False
+) -> Step:
+    """A step whose gradient was right before it was damaged."""
+    program = make(np.random.default_rng(5))
+    program.rounding = 2.0**-24 if single else 2.0**-53
+    right = program.gradients()
+    return program.step(of, damage(right[f"d{of}"].copy()), right)
+
+
+@both_dtypes
 @pytest.mark.parametrize("case", CASES, ids=[f"{case[0]}-{case[2]}-{i}" for i, case in enumerate(CASES)])
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_planted_mistake_is_named(case: Case, single: bool, seed: int) -> None:
     step, _ = planted(case, seed, single)
@@ -321,3 +78,158 @@ def test_a_planted_mistake_is_named(case: Case, single: bool, seed: int) -> None
     for cause in causes:
         assert "{" not in cause.text
         assert cause.formula.startswith(f"d{step.of} = ")
+
+
+@both_dtypes
+@every_program
+def test_noise_has_no_cause(make: Callable[[np.random.Generator], Program], of: str, single: bool) -> None:
+    random = np.random.default_rng(11)
+    step = damaged(make, of, lambda right: right * (1 + 1e-2 * random.normal(size=right.shape)), single)
+    causes, note = diagnose(step)
+    assert causes == []
+    assert note
+
+
+@every_program
+def test_small_damage_has_no_cause(make: Callable[[np.random.Generator], Program], of: str) -> None:
+    def one_entry(right: Array) -> Array:
+        right[np.unravel_index(np.abs(right).argmax(), right.shape)] *= 1.5
+        return right
+
+    assert diagnose(damaged(make, of, lambda right: 1.0009 * right))[0] == []
+    assert diagnose(damaged(make, of, one_entry))[0] == []
+
+
+def test_a_factor_that_is_no_number_of_the_step_is_said() -> None:
+    causes, note = diagnose(damaged(tanh, "W1", lambda right: 1.0009 * right))
+    assert causes == []
+    assert note.startswith("it is 1.0009 times the right value everywhere")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda right: np.where(right == right.max(), np.nan, right), "1 of 33 entries are NaN"),
+        (lambda right: np.full(right.shape, np.inf), "33 of 33 entries are inf, the first at (0, 0)"),
+        (np.zeros_like, "all entries are zero"),
+        (lambda right: right[:, :-1], "shape (3, 10), expected (3, 11)"),
+        (lambda right: right[:0], "it is empty"),
+        (lambda right: right * np.array([[1], [1], [1.7]]), "wrong only in rows 2; the other 2 are right"),
+        (lambda right: right + 0.3 * (np.arange(11) == 5), "wrong only in columns 5; the other 10 are right"),
+        (lambda right: np.where(right == right.max(), 0, right), "one entry is wrong"),
+    ],
+)  # fmt: skip
+def test_what_is_known_is_said(damage: Callable[[Array], Array], said: str) -> None:
+    def make(random: np.random.Generator) -> Program:
+        program = models.two_layers(random)
+        program.inputs |= {"W1": random.normal(size=(3, 11)), "b1": random.normal(size=(3, 1))}
+        program.inputs |= {"X": random.normal(size=(11, program.m)), "W2": random.normal(size=(1, 3))}
+        return program
+
+    causes, note = diagnose(damaged(make, "W1", damage))
+    assert causes == []
+    assert said in note
+
+
+def test_entries_under_a_threshold_that_were_zeroed_are_noticed() -> None:
+    def make(random: np.random.Generator) -> Program:
+        program = models.two_layers(random)
+        program.inputs["X"][::2] *= 1e-6
+        return program
+
+    causes, note = diagnose(damaged(make, "W1", lambda right: np.where(np.abs(right) < 1e-5, 0, right)))
+    assert causes == []
+    assert "wrong entries are zero, and all are smaller than 1e-5" in note
+
+
+def test_only_the_examples_that_are_wrong_are_said() -> None:
+    step = damaged(tanh, "Z1", lambda right: right * np.where(np.arange(right.shape[1]) == 1, 3.3, 1.0))
+    assert "wrong only in columns 1 (examples)" in diagnose(step)[1]
+
+
+@both_dtypes
+def test_two_mistakes_at_once_are_both_named(single: bool) -> None:
+    case: Case = ("", tanh, "Z1", lambda v: -v["dA1"] * (1 - v["Z1"] ** 2) / v["m"])
+    causes, _ = diagnose(planted(case, 3, single)[0])
+    # A sign and a 1/m in one number are told by neither alone.
+    assert causes == []
+    case = ("", tanh, "Z1", lambda v: -v["dA1"] * (1 - v["Z1"] ** 2))
+    causes, _ = diagnose(planted(case, 3, single)[0])
+    assert [cause.id for cause in causes] == ["derivative_fed_Z", "sign_flipped"]
+    assert all(cause.certain for cause in causes)
+
+
+def test_numbers_that_coincide_are_all_named() -> None:
+    program = tanh(np.random.default_rng(1))
+    n = program.inputs["W1"].shape[0]
+    # As many units below as there are above: what it was divided by can't be told.
+    program.inputs["W1"], program.inputs["X"] = np.ones((n, n)) + np.eye(n), np.ones((n, program.m)) * 0.1
+    right = program.gradients()
+    step = program.step("W2", right["dW2"] * program.m / n, right)
+    causes, _ = diagnose(step)
+    assert causes[0].id == "divided_by_other"
+    assert f"= {n}, not by m = {program.m}" in causes[0].text
+
+
+def test_relu_without_its_mask_has_two_names() -> None:
+    causes, _ = diagnose(planted(("", relu, "Z1", lambda v: v["dA1"]), 2, False)[0])
+    assert {cause.id for cause in causes} == {"derivative_missing", "mask_always_true"}
+    assert not any(cause.certain for cause in causes)
+
+
+@pytest.mark.parametrize(
+    ("make", "of", "wrong", "formula"),
+    [
+        (tanh, "W2", lambda v: v["dZ2"] @ v["A1"].T, "dW2 = 1/m dZ2 A1^T"),
+        (tanh, "b2", lambda v: v["dZ2"].sum(1, keepdims=True), "db2 = 1/m sum over the examples of dZ2"),
+        (tanh, "A1", lambda v: 2 * v["dA1"], "dA1 = W2^T dZ2"),
+        (no_dA, "Z1", lambda v: v["W2"].T @ v["dZ2"], "dZ1 = W2^T dZ2 * (1 - A1^2)"),
+        (tanh, "Z2", lambda v: v["Y"] - v["A2"], "dZ2 = (A2 - Y)"),
+        (autograd, "Z2", lambda v: v["A2"] - v["Y"], "dZ2 = 1/m (A2 - Y)"),
+        (l2, "W1", lambda v: v["dZ1"] @ v["X"].T / v["m"], "dW1 = 1/m dZ1 X^T + lambd/m W1"),
+        (models.logistic, "w", lambda v: -v["dw"], "dw = 1/m X (A - Y)^T"),
+        (models.rows, "W2", lambda v: 2 * v["dW2"], "dW2 = h^T dscores"),
+        (named_dA, "A2", lambda v: -v["dA2"], "dA2 = (-(Y / A2) + (1 - Y) / (1 - A2))"),
+    ],
+)
+def test_the_formula_is_the_notes(
+    make: Callable[[np.random.Generator], Program], of: str, wrong: Callable[[Values], Any], formula: str
+) -> None:
+    causes, _ = diagnose(planted(("", make, of, wrong), 4, False)[0])
+    assert causes[0].formula == formula
+
+
+def test_without_a_derivative_from_the_checker_the_arrays_still_tell() -> None:
+    # A forward sweep that could not be traced has no vjp and no paths.
+    for case in (CASES[0], CASES[1], *(case for case in CASES if case[0] in ("dW_for_W", "db_no_axis"))):
+        step, _ = planted(case, 6, False)
+        causes, note = diagnose(replace(step, paths={}, vjp=lambda output, of, cotangent: None))
+        assert case[0] in [cause.id for cause in causes], note
+
+
+shapes = st.lists(st.integers(1, 4), max_size=4).map(tuple)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    forward=st.lists(shapes, min_size=1, max_size=9), yours=shapes, seed=st.integers(0, 2**32 - 1), whole=st.booleans()
+)
+def test_arrays_of_any_shape_are_looked_at(
+    forward: list[tuple[int, ...]], yours: tuple[int, ...], seed: int, whole: bool
+) -> None:
+    random = np.random.default_rng(seed)
+
+    def draw(shape: tuple[int, ...]) -> Array:
+        return np.asarray(random.integers(0, 3, shape) if whole else random.normal(size=shape), dtype=float)
+
+    values = {f"v{i}": draw(shape) for i, shape in enumerate(forward)}
+    right, mine = draw(forward[0]), np.asarray(random.normal(size=yours))
+    gradients = {f"d{label}": draw(value.shape) for label, value in values.items()} | {"dv0": mine}
+    step = Step(
+        "dv0", "v0", mine, right, right, 2.0**-53, 3, 3.0, {**values, "J": draw(())}, gradients,
+        {"lambd": 0.7, "keep_prob": 0.6}, {"local": draw(forward[-1])},
+    )  # fmt: skip
+    causes, note = diagnose(step)
+    # One or two random numbers may be a multiple of each other; more than that fit nothing.
+    assert note or causes
+    assert not causes or right.size < 3 or mine.size < 3 or not right.any()

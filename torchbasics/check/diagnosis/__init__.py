@@ -1,8 +1,8 @@
 """Why a gradient is wrong: every mistake of the catalogue recomputed from the user's own arrays and compared.
 
 How the forward sweep was computed is recognised from the arrays (`recognise`), never from source. Each step back
-along it (`edges`) has a right pull and the mistaken ones that people write; a cause is named only where the gradient that such
-a mistake gives equals the user's to rounding.
+along it (`edges`) has a right pull and the mistaken ones that people write; a cause is named only where the gradient
+that such a mistake gives equals the user's to rounding.
 """
 
 import itertools
@@ -66,14 +66,14 @@ def _shape_note(step: Step) -> str:
 
 def _matching(scene: Scene, candidates: Iterable[Candidate]) -> Iterator[tuple[str, str]]:
     for candidate in candidates:
-        value = _shaped(candidate.value, scene.step)
+        value = _shaped(np.asarray(candidate.value), scene.step)
         if value is None:
             continue
         if candidate.free is None:
             if _explains(scene, value):
                 yield candidate.id, candidate.text
             continue
-        free = candidate.free
+        free = np.asarray(candidate.free)
         if free.shape != value.shape or free.size < 3 or not free.any():
             continue
         k = coefficient(scene.step.yours - value, free)
@@ -127,7 +127,7 @@ def _together(scene: Scene, candidates: Iterable[Candidate]) -> list[tuple[str, 
         return []
     numbers = [*scale.common(scene), *scale.rare(scene)]
     for candidate in candidates:
-        value = _shaped(candidate.value, step)
+        value = _shaped(np.asarray(candidate.value), step)
         if value is None or candidate.free is not None or not np.isfinite(value).all() or not value.any():
             continue
         ratio = coefficient(step.yours, value)

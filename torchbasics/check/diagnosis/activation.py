@@ -83,7 +83,8 @@ def elementwise(
 ) -> Edge:
     """The edge from Z to A = g(Z); labels are Z's and A's, relatives the other quantities of the shape."""
     Z_label, A_label = labels
-    slope = g.from_Z(Z)
+    # Near saturation 1 - A has few digits, and only the A that the program has gives the same ones.
+    slope = g.from_A(A) if g.from_A is not None else g.from_Z(Z)
     text = g.text.format(Z=Z_label, A=A_label)
     return Edge(
         A_label,

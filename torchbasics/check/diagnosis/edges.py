@@ -13,6 +13,9 @@ import numpy as np
 
 from torchbasics.check.step import Array
 
+Real = Array | np.float64
+"""NumPy gives a number, not an array, for arithmetic on arrays without axes."""
+
 Pull = Callable[[Array], Array]
 Kind = Literal["weight", "bias", "input", "activation", "loss", "carry", "other"]
 
@@ -49,7 +52,7 @@ class Edge:
     slips: Callable[[], Iterator[Slip]] = no_slips
 
 
-def agree(a: Array, b: Array, rounding: float, scale: float = 0.0) -> bool:
+def agree(a: Real, b: Real, rounding: float, scale: float = 0.0) -> bool:
     """Whether two arrays of one shape are equal but for rounding of numbers of size max(|a|, |b|, scale)."""
     if a.shape != b.shape or not (np.isfinite(a).all() and np.isfinite(b).all()):
         return False
@@ -59,7 +62,7 @@ def agree(a: Array, b: Array, rounding: float, scale: float = 0.0) -> bool:
     return bool(np.abs(a - b).max() <= 64 * a.size**0.5 * rounding * scale)
 
 
-def coefficient(values: Array, direction: Array) -> float:
+def coefficient(values: Real, direction: Real) -> float:
     """k of the least squares fit values = k direction; 0 where the direction vanishes."""
     square = float((direction * direction).sum())
     return float((values * direction).sum()) / square if square > 0 else 0.0

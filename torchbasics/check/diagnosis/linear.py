@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from torchbasics.check.diagnosis.edges import Edge, Slip, agree, bracketed, transposed
+from torchbasics.check.diagnosis.edges import Edge, Slip, agree, transposed
 from torchbasics.check.step import Array
 
 
@@ -281,10 +281,3 @@ class LinearEdges:
     def _bias(self) -> Array:
         assert self.linear.bias is not None
         return self.linear.bias
-
-
-def signature(linear: Linear) -> str:
-    """The forward step in the user's labels: "Z1 = W1 X + b1"."""
-    Z, W, A = linear.Z, linear.W, linear.A
-    product = f"{bracketed(A.text(True))} {W.text(True)}" if Z.flip else f"{W.text()} {A.text()}"
-    return f"{Z.label} = {product}" + (f" + {linear.b}" if linear.b else "")

@@ -1,11 +1,14 @@
 """Values moved, not changed: reshaped, transposed, or looked up by integers, where one may be used more than once."""
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from torchbasics.check.diagnosis.edges import Edge, Pull, Slip, agree, bracketed
 from torchbasics.check.step import Array
+
+Index = np.ndarray[Any, np.dtype[np.int_]]
 
 
 def moved(label: str, Q: Array, values: Mapping[str, Array]) -> Edge | None:
@@ -75,7 +78,7 @@ def slice_edge(label: str, name: str, shape: tuple[int, ...], axis: int, t: int)
     return Edge(label, name, "other", pull, lambda G: f"{G} at step {t}")
 
 
-def integers(values: Mapping[str, Array]) -> Iterator[tuple[str, np.ndarray]]:  # type: ignore[type-arg]
+def integers(values: Mapping[str, Array]) -> Iterator[tuple[str, Index]]:
     """The arrays that may be indices."""
     for label, value in values.items():
         if (
@@ -88,9 +91,11 @@ def integers(values: Mapping[str, Array]) -> Iterator[tuple[str, np.ndarray]]:  
             yield label, value.astype(int)
 
 
-def looked_up(label: str, Q: Array, values: Mapping[str, Array], rounding: float) -> Edge | None:
+def looked_up(
+    label: str, Q: Array, values: Mapping[str, Array], everything: Mapping[str, Array], rounding: float
+) -> Edge | None:
     """The edge into Q from the table whose entries it holds, alone or averaged or summed over an axis of indices."""
-    for index_label, index in integers(values):
+    for index_label, index in integers(everything):
         for name, E in values.items():
             for axis in range(E.ndim if E.ndim <= 2 and name != index_label else 0):
                 if index.max() >= E.shape[axis]:
@@ -119,7 +124,7 @@ def _edge(
     label: str,
     name: str,
     E: Array,
-    index: np.ndarray,  # type: ignore[type-arg]
+    index: Index,
     index_label: str,
     axis: int,
     expand: Callable[[Array], Array],

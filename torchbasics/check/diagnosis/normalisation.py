@@ -6,6 +6,7 @@ dx = (U - mean(U) - x_hat mean(U x_hat)) / s.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 
@@ -60,19 +61,15 @@ def recognised(x: Array, Q: Array, rounding: float) -> Normalised | None:
     return None
 
 
-def affine(
-    label: str, x: Array, Q: Array, values: Mapping[str, Array], rounding: float
-) -> tuple[Normalised, str | None, str | None] | None:
+def affine(x: Array, Q: Array, values: Mapping[str, Array], rounding: float) -> tuple[Normalised, str, str] | None:
     """How Q = gamma x_hat + beta for an x_hat without a name: (normalised, gamma's label, beta's)."""
-    for axes in axes_of(x.ndim) if x.shape == Q.shape else ():
-        mean_shape = x.mean(axis=axes, keepdims=True).shape
-        per_unit = {k: v.reshape(mean_shape) for k, v in values.items() if v.size == np.prod(mean_shape) and v.size > 1}
-        for beta in per_unit:
-            for gamma in per_unit:
-                if gamma != beta:
-                    found = recognised(x, (Q - per_unit[beta]) / per_unit[gamma], rounding)
-                    if found:
-                        return found, gamma, beta
+    for axes in axes_of(x.ndim):
+        shape = x.mean(axis=axes, keepdims=True).shape
+        per_unit = {k: v.reshape(shape) for k, v in values.items() if v.size == np.prod(shape) and v.size > 1}
+        for beta, gamma in permutations(per_unit, 2):
+            found = recognised(x, np.asarray((Q - per_unit[beta]) / per_unit[gamma]), rounding)
+            if found:
+                return found, gamma, beta
     return None
 
 
@@ -83,7 +80,7 @@ def normalisation_edge(x_label: str, label: str, found: Normalised) -> Edge:
     def mean(U: Array) -> Array:
         return np.asarray(U.mean(axis=axes, keepdims=True))
 
-    def along(U: Array, n: float) -> Array:
+    def along(U: Array, n: int) -> Array:
         return np.asarray(x_hat * (U * x_hat).sum(axis=axes, keepdims=True) / n)
 
     def pull(U: Array) -> Array:

@@ -79,12 +79,13 @@ def _where(step: Step) -> Iterator[str]:
         zero = ", which is zero" if step.yours[index] == 0 else ""
         yield f"one entry is wrong, {index}{zero}"
         return
+    masked = list(_masks(step, wrong))
     small = np.abs(step.right) < 1e-5
-    if (wrong == small).all() or (wrong <= small).all():
+    if not masked and (wrong <= small).all():
         zeroed = "zero" if not step.yours[wrong].any() else "wrong"
         yield f"the {count} wrong entries are {zeroed}, and all are smaller than 1e-5"
         return
-    yield from _masks(step, wrong)
+    yield from masked
     yield from _slices(step, wrong, count)
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from torchbasics.check.diagnosis.convolution import borders, canonical, stored
 from torchbasics.check.diagnosis.edges import Edge, Slip, agree
+from torchbasics.check.diagnosis.windows import borders, canonical, stored
 from torchbasics.check.step import Array
 
 LAYOUTS: tuple[tuple[int | None, ...], ...] = ((0, 3, 1, 2), (0, 1, 2, 3), (0, None, 1, 2), (None, None, 0, 1))
@@ -30,6 +30,9 @@ class Pool:
     shape: tuple[int, ...]
     """Of A."""
 
+    split: bool = False
+    """Whether the checker's derivative shares a tie out, rather than give it to one."""
+
     def spread(self, share: Share, steps: tuple[int, int] | None = None, add: bool = True) -> Array:
         """The gradient of X: share(window, h, w) added, or assigned, where each window was."""
         down, right = steps or (self.stride, self.stride)
@@ -46,6 +49,9 @@ class Pool:
         return self.X[:, :, top : top + self.f, left : left + self.f]
 
 
+Found = tuple[Pool, tuple[int | None, ...], str]
+
+
 def first(window: Array) -> Array:
     """1 at one largest entry of each window, as torch chooses it, else 0."""
     flat = window.reshape(*window.shape[:2], -1)
@@ -59,9 +65,12 @@ def ties(window: Array) -> Array:
     return np.asarray((window == window.max(axis=(2, 3), keepdims=True)) * 1.0)
 
 
-def recognised(
-    A: Array, values: Mapping[str, Array], rounding: float
-) -> Iterator[tuple[Pool, tuple[int | None, ...], str]]:
+def halves(window: Array) -> Array:
+    """The largest entries' equal shares of 1."""
+    return np.asarray(ties(window) / ties(window).sum(axis=(2, 3), keepdims=True))
+
+
+def recognised(A: Array, values: Mapping[str, Array], rounding: float) -> Iterator[Found]:
     """The poolings that give A: (pool, layout, X's label)."""
     for label, value in values.items():
         for layout in LAYOUTS:
@@ -81,86 +90,117 @@ def recognised(
                                 yield Pool(X, f, stride, maximum, target.shape), layout, label
 
 
-def pool_edge(label: str, found: tuple[Pool, tuple[int | None, ...], str]) -> Edge:
+def pull(pool: Pool, layout: tuple[int | None, ...], G: Array) -> Array:
+    """dA_prev."""
+    g = canonical(G, layout)[..., None, None]
+    return stored(pool.spread(lambda window, h, w: share(pool, window) * g[:, :, h, w]), layout)
+
+
+def pool_edge(label: str, found: Found) -> Edge:
     """The edge from X to A."""
     pool, layout, X = found
-
-    def pull(G: Array) -> Array:
-        g = canonical(G, layout)[..., None, None]
-        return stored(pool.spread(lambda window, h, w: share(pool, window) * g[:, :, h, w]), layout)
-
     what = "the mask of the largest" if pool.maximum else f"1/{pool.f**2} to each"
     return Edge(
-        label, X, "other", pull, lambda G: f"sum over the windows of {G} times {what}", lambda: slips(pool, layout)
+        label,
+        X,
+        "other",
+        lambda G: pull(pool, layout, G),
+        lambda G: f"sum over the windows of {G} times {what}",
+        lambda: slips(pool, layout),
     )
 
 
 def share(pool: Pool, window: Array) -> Array:
     """What a window's entries get of its gradient."""
-    return first(window) if pool.maximum else np.full(window.shape, 1 / pool.f**2)
+    if not pool.maximum:
+        return np.full(window.shape, 1 / pool.f**2)
+    return halves(window) if pool.split else first(window)
 
 
 def slips(pool: Pool, layout: tuple[int | None, ...]) -> Iterator[Slip]:
     """Mistakes in dA_prev."""
+    yield from _shares(pool, layout)
+    masks = [lambda x: share(pool, x)]
+    if pool.maximum and pool.split:
+        # Where entries tie a learner's mask may be another one than the checker's, and right as well.
+        masks += [first, ties]
+    for mask in masks:
+        yield from _places(pool, layout, mask)
 
-    def slip(
-        id: str,
-        text: str,
-        wrong: Share,
-        steps: tuple[int, int] | None = None,
-        add: bool = True,
-        kept: Array | None = None,
-    ) -> Slip:
-        def pull(G: Array) -> Array:
-            g = canonical(G, layout) * (1.0 if kept is None else kept)
-            return stored(
-                pool.spread(lambda x, h, w: wrong(x, h, w) * g[:, :, h, w][..., None, None], steps, add), layout
-            )
 
-        return Slip(id, text, pull)
+def _slip(
+    pool: Pool,
+    layout: tuple[int | None, ...],
+    id: str,
+    text: str,
+    wrong: Share,
+    steps: tuple[int, int] | None = None,
+    add: bool = True,
+    kept: Array | None = None,
+) -> Slip:
+    def pull(G: Array) -> Array:
+        g = canonical(G, layout) * (1.0 if kept is None else kept)
+        return stored(pool.spread(lambda x, h, w: wrong(x, h, w) * g[:, :, h, w][..., None, None], steps, add), layout)
 
-    def right(window: Array, h: int, w: int) -> Array:
-        return share(pool, window)
+    return Slip(id, text, pull)
 
-    def everything(window: Array, h: int, w: int) -> Array:
-        return np.ones_like(window)
 
-    f, s = pool.f, pool.stride
+def _shares(pool: Pool, layout: tuple[int | None, ...]) -> Iterator[Slip]:
+    """The gradient of a window goes to the wrong ones of its entries."""
+    f = pool.f
+    wrong: list[tuple[str, str, Callable[[Array], Array]]] = [
+        ("other_activation", "the gradient goes to the largest, where the forward averages: {formula}", ties),
+        ("average_missing", f"1/{f**2} is left out of {{formula}}", np.ones_like),
+        ("average_missing", f"1/{f} stands for 1/{f**2} in {{formula}}", lambda x: np.ones_like(x) / f),
+    ]
     if pool.maximum:
-        each = "where entries of a window tie, each gets the whole gradient: {formula}"
-        yield slip("pool_ties", each, lambda x, h, w: ties(x))
-        split = "where entries of a window tie, the gradient is split: {formula}"
-        yield slip("pool_ties", split, lambda x, h, w: ties(x) / ties(x).sum(axis=(2, 3), keepdims=True))
-        yield slip("mask_always_true", "the mask of the largest is left out of {formula}", everything)
-        average = "the gradient is shared out as by an average, where the forward takes the largest: {formula}"
-        yield slip("other_activation", average, lambda x, h, w: np.full(x.shape, 1 / f**2))
-        turned = "rows and columns of a window are mixed up in {formula}"
-        yield slip("transpose_missing", turned, lambda x, h, w: first(x).swapaxes(2, 3))
-    else:
-        yield slip("average_missing", f"1/{f**2} is left out of {{formula}}", everything)
-        root = f"1/{f} stands for 1/{f**2} in {{formula}}"
-        yield slip("average_missing", root, lambda x, h, w: np.ones_like(x) / f)
-        largest = "the gradient goes to the largest, where the forward averages: {formula}"
-        yield slip("other_activation", largest, lambda x, h, w: ties(x))
+        wrong = [
+            ("pool_ties", "where entries of a window tie, each gets the whole gradient: {formula}", ties),
+            ("pool_ties", "where entries of a window tie, the gradient is split: {formula}", halves),
+            ("mask_always_true", "the mask of the largest is left out of {formula}", np.ones_like),
+            (
+                "other_activation",
+                "the gradient is shared out as by an average, where the forward takes the largest: {formula}",
+                lambda x: np.full(x.shape, 1 / f**2),
+            ),
+            ("transpose_missing", "rows and columns of a window are mixed up in {formula}", _turned),
+        ]
+    for id, text, mask in wrong:
+        yield _slip(pool, layout, id, text, lambda x, h, w, mask=mask: mask(x))  # type: ignore[misc]
+
+
+def _turned(window: Array) -> Array:
+    return first(window).swapaxes(2, 3)
+
+
+def _places(pool: Pool, layout: tuple[int | None, ...], mask: Callable[[Array], Array]) -> Iterator[Slip]:
+    """The gradient of a window goes to the right ones of its entries, in the wrong place or over another's."""
+    f, s = pool.f, pool.stride
+
+    def right(x: Array, h: int, w: int) -> Array:
+        return mask(x)
+
     overlap = "= stands for += where windows overlap: {formula}"
-    yield slip("assigned_not_accumulated", overlap, right, add=False)
-    yield Slip("assigned_not_accumulated", overlap, lambda G: stored(_overwritten(pool, canonical(G, layout)), layout))
+    yield _slip(pool, layout, "assigned_not_accumulated", overlap, right, add=False)
+    yield Slip(
+        "assigned_not_accumulated", overlap, lambda G: stored(_overwritten(pool, canonical(G, layout), mask), layout)
+    )
     for steps in dict.fromkeys(((1, 1), (1, s), (s, 1), (f, f))):
-        if steps != (s, s) and all(
-            (n - 1) * k + f <= size for n, k, size in zip(pool.shape[2:], steps, pool.X.shape[2:], strict=True)
-        ):
+        last = [(n - 1) * k + f for n, k in zip(pool.shape[2:], steps, strict=True)]
+        if steps != (s, s) and last[0] <= pool.X.shape[2] and last[1] <= pool.X.shape[3]:
             text = f"the windows of {{formula}} begin at multiples of {steps[0]} and {steps[1]}, not of the stride {s}"
-            yield slip("window_offset", text, right, steps)
-            yield slip("window_offset", text, lambda x, h, w: share(pool, pool.window(h, w)), steps)
+            yield _slip(pool, layout, "window_offset", text, right, steps)
+            yield _slip(pool, layout, "window_offset", text, lambda x, h, w: mask(pool.window(h, w)), steps)
     for name, kept in borders(*pool.shape[2:]):
-        yield slip("window_offset", f"the {name} of windows is left out of {{formula}}", right, kept=kept)
+        text = f"the {name} of windows is left out of {{formula}}"
+        yield _slip(pool, layout, "window_offset", text, right, kept=kept)
 
 
-def _overwritten(pool: Pool, G: Array) -> Array:
+def _overwritten(pool: Pool, G: Array, mask: Callable[[Array], Array]) -> Array:
     """X[window][mask] = dA in the order of the loops."""
     total = np.zeros_like(pool.X)
     for h, w in np.ndindex(*pool.shape[2:]):
-        term = share(pool, pool.window(h, w)) * G[:, :, h, w][..., None, None]
+        here = mask(pool.window(h, w))
         at = np.s_[:, :, h * pool.stride : h * pool.stride + pool.f, w * pool.stride : w * pool.stride + pool.f]
-        total[at] = np.where(share(pool, pool.window(h, w)) != 0, term, total[at])
+        total[at] = np.where(here != 0, here * G[:, :, h, w][..., None, None], total[at])
     return total

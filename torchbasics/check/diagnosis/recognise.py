@@ -1,6 +1,5 @@
 """From arrays to a graph: how each named quantity was computed from those before it, by values, never by source."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
@@ -8,14 +7,14 @@ from itertools import islice
 import numpy as np
 
 from torchbasics.check.diagnosis import convolution, generic, linear, lookup, loss, pooling, recurrence
-from torchbasics.check.diagnosis.activation import KNOWN, SIGMOID, Activation, elementwise
+from torchbasics.check.diagnosis.activation import KNOWN, elementwise
 from torchbasics.check.diagnosis.activation import recognised as activation_of
 from torchbasics.check.diagnosis.arithmetic import Arithmetic, multiple
-from torchbasics.check.diagnosis.edges import Edge, agree, series
+from torchbasics.check.diagnosis.edges import Edge, agree
 from torchbasics.check.diagnosis.linear import Linear, LinearEdges
-from torchbasics.check.diagnosis.loss import Cost
 from torchbasics.check.diagnosis.normalisation import affine, normalisation_edge
 from torchbasics.check.diagnosis.normalisation import recognised as normalised
+from torchbasics.check.diagnosis.outputs import Outputs
 from torchbasics.check.diagnosis.regularisation import dropout_edge
 from torchbasics.check.diagnosis.regularisation import recognised as dropped
 from torchbasics.check.step import Array, Step
@@ -23,69 +22,13 @@ from torchbasics.check.step import Array, Step
 # Pairs of factors that are tried where the sum that an activation is applied to has no name.
 UNNAMED = 200
 
-# A name that more values than this have is one of a loop over entries, not over layers or time steps.
-CROWD = 24
 
-
-class Graph:
+class Graph(Outputs):
     """The edges of one step's forward sweep, found as they are asked for."""
 
     def __init__(self, step: Step) -> None:
-        self.step = step
-        self.sink = self._sink()
-        self.values = self._distinct()
-        self.order = {label: i for i, label in enumerate(self.values)}
-        self.everything = {**self.values, **{k: v for k, v in step.locals.items() if k not in self.values}}
-        self.costs: dict[str, Cost] = {}
-        self.synthetic: dict[str, list[Edge]] = {}
+        super().__init__(step)
         self._known: dict[str, list[Edge]] = {}
-        self._traced: bool | None = None
-
-    def _sink(self) -> str:
-        """The label of the cost: J, or the user's own name of the same number where that is what derivatives go by."""
-        step = self.step
-        J = step.forward.get("J")
-        same = [
-            k for k, v in step.forward.items() if J is not None and v.size == 1 and float(v.reshape(-1)[0]) == float(J)
-        ]
-        for label in ("J", *same):
-            start = np.asarray(np.ones_like(step.forward.get(label, np.ones(()))))
-            for end in reversed(list(step.forward)):
-                if end != label and step.forward[end].size > 1 and step.vjp(label, end, start) is not None:
-                    return label
-        return "J"
-
-    def claimed(self, label: str) -> bool:
-        """Whether the user has a gradient of a quantity."""
-        return f"d{label}" in self.step.backward and label != self.step.of
-
-    def _distinct(self) -> dict[str, Array]:
-        """The forward values without second names of the same array, which would count an edge twice."""
-        step = self.step
-        kept: dict[str, Array] = {}
-        crowds = self._crowds()
-        first = [step.of, *(label for label in step.forward if f"d{label}" in step.backward)]
-        for label in (*first, *step.forward):
-            value = step.forward.get(label)
-            if value is None:
-                continue
-            crowded = label not in first and (series(label), value.shape) in crowds
-            if label in kept or crowded or label in (self.sink, "J") or value.size == 0 or not np.isfinite(value).all():
-                continue
-            same = (other for other in kept.values() if other.shape == value.shape and value.size > 1)
-            if label in first or not any((other == value).all() for other in same):
-                kept[label] = value
-        return {label: kept[label] for label in step.forward if label in kept}
-
-    def _crowds(self) -> set[tuple[str, tuple[int, ...]]]:
-        """Names that a loop gave to so many values, such as every window of a convolution, that none is a quantity."""
-        counts = Counter((series(label), value.shape) for label, value in self.step.forward.items())
-        return {name for name, count in counts.items() if count > CROWD}
-
-    def before(self, label: str) -> dict[str, Array]:
-        """What came before a quantity; constants, such as masks, among the other arrays too."""
-        earlier = {key: value for key, value in self.values.items() if self.order[key] < self.order[label]}
-        return {**earlier, **{k: v for k, v in self.step.locals.items() if k not in self.values}}
 
     def edges(self, label: str) -> list[Edge]:
         """The edges into a quantity."""
@@ -97,14 +40,19 @@ class Graph:
 
     def _edges(self, label: str) -> Iterator[Edge]:
         Q, values = self.values[label], self.before(label)
-        if self.order[label] <= self.order.get(self.step.of, -1) or not self._depends(label):
+        if self.order[label] <= self.order.get(self.step.of, -1) or not self.depends(label):
+            return
+        if Q.ndim == 0:
+            # Numbers of a loop over entries: there is nothing to tell one product of theirs from another.
+            yield from self._generic(label, Q, values)
             return
         for find in (
             self._linear,
             self._activation,
-            self._normalisation,
+            self._normalisation_of,
             self._moved,
             self._arithmetic,
+            self._normalisation,
             self._affine_normalisation,
             self._window,
             self._unnamed,
@@ -116,36 +64,8 @@ class Graph:
                 yield from edges
                 return
 
-    def _with_slices(self, Q: Array, values: Mapping[str, Array]) -> dict[str, Array]:
-        """The values and, of those with time steps, each step's."""
-        found = dict(values)
-        for name, value in values.items() if Q.ndim == 2 else ():
-            if value.ndim != 3 or name not in self.values:
-                continue
-            for axis in range(3):
-                if self.step.m not in value.shape[:axis] + value.shape[axis + 1 :]:
-                    continue
-                for t in range(value.shape[axis]):
-                    at = ", ".join(str(t) if other == axis else ":" for other in range(3))
-                    slice_name = f"{name}[{at}]"
-                    step_value = np.asarray(value.take(t, axis))
-                    if any(other.shape == step_value.shape and (other == step_value).all() for other in found.values()):
-                        continue
-                    found[slice_name] = step_value
-                    self.synthetic[slice_name] = [lookup.slice_edge(slice_name, name, value.shape, axis, t)]
-        return found
-
-    def _depends(self, label: str) -> bool:
-        """Whether a quantity is computed from `of`, as far as the checker can tell."""
-        step = self.step
-        if self._traced is None:
-            self._traced = any(
-                step.vjp(k, step.of, np.ones_like(v)) is not None for k, v in reversed(self.values.items())
-            )
-        return not self._traced or step.vjp(label, step.of, np.ones_like(self.values[label])) is not None
-
     def _linear(self, label: str, Q: Array, values: Mapping[str, Array]) -> list[Edge]:
-        values = self._with_slices(Q, values)
+        values = self.with_slices(Q, values)
         found = list(islice(linear.recognised(label, Q, values, self.step.m, self.step.rounding), 4))
         found.sort(key=lambda one: self.step.of not in (one.W.label, one.A.label, one.b))
         return self.linear_edges(found[0]) if found else []
@@ -157,24 +77,26 @@ class Graph:
 
     def _activation(self, label: str, Q: Array, values: Mapping[str, Array]) -> list[Edge]:
         step = self.step
-        same = {key: value for key, value in values.items() if value.shape == Q.shape and value.size > 0}
-        for name, Z in reversed(list(same.items())):
+        # Softmax of shifted values is softmax of the values: of two that give Q, the one that has a gradient counts.
+        first = sorted(values, key=lambda key: (key != step.of, not self.claimed(key), -self.order[key]))
+        same = {key: values[key] for key in first if values[key].shape == Q.shape and Q.size > 0}
+        for name, Z in same.items():
             g = activation_of(Z, Q, step.rounding)
             if g is not None:
                 relatives = {k: v for k, v in self.values.items() if v.shape == Z.shape and k not in (name, label)}
-                return [self._output(elementwise(g, Z, Q, (name, label), relatives), g, Z)]
-        for name, H in reversed(list(same.items())):
+                return [self.output(elementwise(g, Z, Q, (name, label), relatives), g, Z)]
+        for name, H in same.items():
             for mask in dropped(H, Q, self.everything, step.rounding):
                 return [dropout_edge(name, label, mask)]
-        for name, Z in reversed(list(same.items())):
+        for name, Z in same.items():
             for axis in range(Q.ndim):
                 if Q.shape[axis] > 1 and agree(loss.softmax(Z, axis), Q, step.rounding):
-                    return [self._softmax(name, label, Z, Q, axis)]
+                    return [self.softmax(name, label, Z, Q, axis)]
         return self._dropped_activation(label, Q, same)
 
     def _dropped_activation(self, label: str, Q: Array, same: Mapping[str, Array]) -> list[Edge]:
         """A = g(Z) * D / keep_prob, where the g(Z) in between has lost its name to A."""
-        for name, Z in reversed(list(same.items())):
+        for name, Z in same.items():
             for g in KNOWN:
                 for mask in dropped(g.g(Z), Q, self.everything, self.step.rounding):
                     if mask.D_label != name:
@@ -183,16 +105,10 @@ class Graph:
                         return [dropout_edge(inner, label, mask)]
         return []
 
-    def _output(self, edge: Edge, g: Activation, Z: Array) -> Edge:
-        cost = self.costs.get(edge.output)
-        if cost is None or cost.loss.through != g.name:
-            return edge
-        return loss.output_edge(edge, cost, self.step.m, lambda G: G * g.from_Z(Z), Z)
-
-    def _softmax(self, name: str, label: str, Z: Array, A: Array, axis: int) -> Edge:
-        edge = loss.softmax_edge(name, label, A, axis)
-        cost = self.costs.get(label)
-        return loss.output_edge(edge, cost, self.step.m, edge.pull, Z) if cost and cost.loss is loss.CROSS else edge
+    def _normalisation_of(self, label: str, Q: Array, values: Mapping[str, Array]) -> list[Edge]:
+        """From `of` to its normalised values in one step, whatever between them has a name."""
+        of = {self.step.of: values[self.step.of]} if self.step.of in values else {}
+        return self._normalisation(label, Q, of)
 
     def _normalisation(self, label: str, Q: Array, values: Mapping[str, Array]) -> list[Edge]:
         rounding = self.step.rounding
@@ -205,26 +121,21 @@ class Graph:
     def _affine_normalisation(self, label: str, Q: Array, values: Mapping[str, Array]) -> list[Edge]:
         """Q = gamma x_hat + beta with an x_hat that has no name."""
         rounding = self.step.rounding
-        full = {key for key, value in values.items() if value.shape == Q.shape}
         for name in reversed(list(values)):
-            with_gamma = affine(label, values[name], Q, values, rounding) if name in full else None
-            if with_gamma is not None:
-                found, gamma, beta = with_gamma
+            found = affine(values[name], Q, values, rounding) if values[name].shape == Q.shape else None
+            if found is not None:
+                normalised_x, gamma, beta = found
                 hat = f"{name}_hat"
-                self.synthetic[hat] = [normalisation_edge(name, hat, found)]
-                return Arithmetic(
-                    label, Q, {hat: found.x_hat, **self._stretched(values, (gamma, beta), found.s)}, rounding
-                ).edges()
+                self.synthetic[hat] = [normalisation_edge(name, hat, normalised_x)]
+                operands = {hat: normalised_x.x_hat, gamma: values[gamma], beta: values[beta]}
+                return Arithmetic(label, Q, operands, rounding).edges()
         return []
-
-    def _stretched(self, values: Mapping[str, Array], names: tuple[str | None, ...], like: Array) -> dict[str, Array]:
-        return {name: values[name] for name in names if name is not None}
 
     def _moved(self, label: str, Q: Array, values: Mapping[str, Array]) -> list[Edge]:
         edge = (
             lookup.moved(label, Q, values)
             or lookup.padded(label, Q, values)
-            or lookup.looked_up(label, Q, values, self.step.rounding)
+            or lookup.looked_up(label, Q, values, self.everything, self.step.rounding)
         )
         return [edge] if edge else []
 
@@ -246,8 +157,18 @@ class Graph:
             return list(convolution.edges(label, convolutions[0], values))
         of = {self.step.of: values[self.step.of]} if self.step.of in values else {}
         for pool in pooling.recognised(Q, {**of, **dict(reversed(list(values.items())))}, self.step.rounding):
-            return [pooling.pool_edge(label, pool)]
+            return [pooling.pool_edge(label, self._tied(label, Q, pool))]
         return []
+
+    def _tied(self, label: str, Q: Array, found: pooling.Found) -> pooling.Found:
+        """The pool with ties shared out as the checker's derivative has them."""
+        pool, layout, X = found
+        split = replace(pool, split=True)
+        ones = np.ones_like(Q)
+        slope = self.step.vjp(label, X, ones) if X in self.step.forward else None
+        if slope is not None and pool.maximum and agree(slope, pooling.pull(split, layout, ones), self.step.rounding):
+            return split, layout, X
+        return found
 
     def _unnamed(self, label: str, Q: Array, values: Mapping[str, Array]) -> list[Edge]:
         """A = g(W A_prev + b) with a Z that has no name."""
@@ -269,7 +190,7 @@ class Graph:
                     Z = Z.reshape(Q.shape)
                     found = linear.oriented(name, Z, P, R, b or None, bias if b else None, self.step.m)
                     self.synthetic[name] = self.linear_edges(found)
-                    return [self._output(elementwise(g, Z, Q, (name, label)), g, Z)]
+                    return [self.output(elementwise(g, Z, Q, (name, label)), g, Z)]
         return []
 
     @staticmethod
@@ -285,7 +206,7 @@ class Graph:
     def _recurrence(self, label: str, Q: Array, values: Mapping[str, Array]) -> list[Edge]:
         if Q.ndim not in (2, 3):
             return []
-        values = dict(reversed(self._with_slices(Q, values).items()))
+        values = dict(reversed(self.with_slices(Q, values).items()))
         for found in recurrence.recognised(Q, values, self.step.m, self.step.rounding):
             return list(recurrence.edges(label, Q, found)) if len(found.x) > 1 else self._cell(label, Q, found)
         return []
@@ -309,7 +230,7 @@ class Graph:
         if plain:
             return sums
         self.synthetic[name] = sums
-        return [self._output(elementwise(found.g, Z, Q, (name, label)), found.g, Z)]
+        return [self.output(elementwise(found.g, Z, Q, (name, label)), found.g, Z)]
 
     def _generic(self, label: str, Q: Array, values: Mapping[str, Array]) -> list[Edge]:
         """One edge from the last quantity that everything from `of` to here goes through; from `of` itself if none."""
@@ -338,45 +259,3 @@ class Graph:
             for k in between
             if self.claimed(k)
         )
-
-    def cost_edges(self) -> list[Edge]:
-        """The edges into J."""
-        step = self.step
-        start = np.ones_like(step.forward.get(self.sink, np.ones(())))
-        known: dict[str, Array] = {}
-        for label in (step.of, *reversed(self.values)):
-            if label in self.values and self.order[label] >= self.order.get(step.of, 0) and label not in known:
-                D = step.vjp(self.sink, label, start)
-                if D is not None:
-                    known[label] = D * step.convention
-        sized = {label: D for label, D in known.items() if D.size > 1 or label == step.of}
-        for label, D in sized.items():
-            for cost in loss.recognised(label, self.values[label], D, self.everything, step.rounding):
-                self.costs[label] = cost
-                return [] if self.claimed(label) else [loss.loss_edge(self.sink, cost, step.m)]
-        for label, D in sized.items():
-            for name, axis, cost in loss.fused(label, self.values[label], D, self.everything, step.rounding):
-                return self._fused(label, self.values[label], name, axis, cost)
-        return self._unknown_cost(known)
-
-    def _unknown_cost(self, known: Mapping[str, Array]) -> list[Edge]:
-        """One edge to the last quantity that all of J comes through, such as the output of an upstream gradient."""
-        step = self.step
-        whole = known.get(step.of)
-        for label, D in known.items():
-            if whole is None or label == step.of or self.claimed(label):
-                continue
-            through = step.vjp(label, step.of, D)
-            if through is not None and agree(through, whole, step.rounding):
-                name = f"d{label}" if f"d{label}" in step.locals else f"dJ/d{label}"
-                return [Edge(self.sink, label, "loss", lambda G, D=D: D, lambda G, name=name: name)]  # type: ignore[misc]
-        return []
-
-    def _fused(self, label: str, Z: Array, name: str, axis: int, cost: Cost) -> list[Edge]:
-        self.costs[cost.A_label] = cost
-        if name == "sigmoid":
-            edge = self._output(elementwise(SIGMOID, Z, cost.A, (label, cost.A_label)), SIGMOID, Z)
-        else:
-            edge = self._softmax(label, cost.A_label, Z, cost.A, axis)
-        self.synthetic[cost.A_label] = [edge]
-        return [loss.loss_edge(self.sink, cost, self.step.m)]

@@ -54,7 +54,8 @@ class Scene:
         part = self.step.right if part is None else part
         total = np.asarray(sum(whole for _, whole in found))
         for s in (1.0, 1 / self.step.convention):
-            same = agree(part, s * total, self.step.rounding)
+            # This decides on a structure, not on a mistake: cancellation may cost some digits.
+            same = agree(part, s * total, 100 * self.step.rounding)
             if same or self.parallel(part - s * total, self.step.forward[self.step.of]):
                 self.s = s
                 self.penalty = self.penalty if same else part - s * total

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from torchbasics.check.diagnosis.edges import Edge, Pull
+from torchbasics.check.diagnosis.edges import Edge, Pull, Real
 from torchbasics.check.diagnosis.recognise import Graph
 from torchbasics.check.step import Array, Step
 
@@ -19,8 +19,8 @@ class Candidate:
 
     id: str
     text: str
-    value: Array
-    free: Array | None = None
+    value: Real
+    free: Real | None = None
     """The value may be off by any multiple of this."""
 
 
@@ -58,7 +58,7 @@ class Chain:
     def gradient(
         self, node: str, swap: tuple[Edge, Pull] | None = None, put: tuple[str, Array] | None = None
     ) -> Array | None:
-        """The gradient that reaches a node; `swap` has another pull for one edge, `put` another gradient for one node."""
+        """The gradient that reaches a node; `swap` has another pull for an edge, `put` another gradient for a node."""
         if put is not None and node == put[0]:
             return put[1]
         if node == self.frontier:
@@ -69,8 +69,8 @@ class Chain:
                 G = self.gradient(edge.output, swap, put)
                 if G is not None:
                     pull = swap[1] if swap is not None and swap[0] is edge else edge.pull
-                    term = pull(G)
-                    total = term if total is None else total + term
+                    term = np.asarray(pull(G))
+                    total = term if total is None else np.asarray(total + term)
         return total
 
     def way(self) -> list[Edge]:

@@ -64,22 +64,23 @@ def beside_penalty(scene: Scene) -> Iterator[Candidate]:
 def local_derivative(scene: Scene) -> Iterator[Candidate]:
     """Mistakes in g' where A = g(of) is known and what comes down to A isn't: the right value over g' stands for it."""
     step, graph = scene.step, scene.graph
-    Z = step.forward[step.of]
+    Z = np.atleast_1d(step.forward[step.of])
     if any(edge.kind == "activation" and edge.input == step.of for chain in scene.chains for edge in chain.edges):
         return
-    for label, A in graph.values.items():
+    for label, value in graph.values.items():
+        A = np.atleast_1d(value)
         g = (
             recognised(Z, A, step.rounding)
-            if A.shape == Z.shape and graph.order[label] > graph.order[step.of]
+            if A.shape == Z.shape and graph.order[label] > graph.order.get(step.of, -1)
             else None
         )
         if g is None:
             continue
-        slope = g.from_Z(Z)
+        slope = g.from_A(A) if g.from_A is not None else g.from_Z(Z)
         for slip in slips(g, Z, A, slope, (step.of, label)):
-            value = slip.pull(step.right / slope)
-            if np.isfinite(value).all():
-                yield Candidate(slip.id, slip.text, np.asarray(value))
+            mistaken = slip.pull(step.right / slope)
+            if np.isfinite(mistaken).all():
+                yield Candidate(slip.id, slip.text, mistaken.reshape(step.right.shape))
         return
 
 
