@@ -1,11 +1,9 @@
 """The programs that the checker is judged by are right: against central differences, without the checker."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from mutants.programs import PROGRAMS, cost, draw, gradients, load, parameters_of, with_value
-from mutants.trial import try_right
+from mutants.trial import right, try_right
 
 STEP = 1e-5
 
@@ -42,14 +40,10 @@ def test_every_parameter_has_its_gradient(name: str) -> None:
     assert gradients(program, namespace, inputs).keys() >= inputs.get("parameters", {}).keys() - unreached
 
 
+# `python -m tests.mutants --what right` tries all of them; here the annotations of the whole checker are enforced.
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_the_checker_raises_no_false_alarm(name: str, dtype: str, tmp_path: Path) -> None:
-    assert try_right([PROGRAMS[name]], 2, dtype, tmp_path).false == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_the_checker_raises_no_false_alarm_in_a_thousand_draws(dtype: str, tmp_path: Path) -> None:
-    draws = 1 + 1000 // len(PROGRAMS)
-    assert try_right(PROGRAMS.values(), draws, dtype, tmp_path).false == []
+@pytest.mark.parametrize(
+    "name", ["logistic", "two_layer_tanh", "l_layer", "softmax_rows", "batchnorm", "rnn_many_to_one"]
+)
+def test_the_checker_raises_no_false_alarm(name: str, dtype: str) -> None:
+    assert try_right(right(PROGRAMS[name], 1, dtype))[0] == ""

@@ -1,6 +1,7 @@
 """What else is used to check a gradient: torch's gradcheck, slow and fast, and the course's difference."""
 
 import copy
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -11,20 +12,32 @@ from .mutant import Mutant
 from .programs import PROGRAMS, Array, Inputs, Program, cost, draw, gradients, load, parameters_of, with_value
 
 COURSE_BOUNDS = {"course < 2e-7": 2e-7, "course < 1e-7": 1e-7, "course < 1e-5": 1e-5}
-CHECKS = ("gradcheck", "gradcheck fast", *COURSE_BOUNDS)
+CHECKS = ("gradcheck slow", "gradcheck fast", *COURSE_BOUNDS)
 COURSE_EPSILON = 1e-7
 
 
-def verdicts(planted: Mutant, seed: int) -> dict[str, bool]:
+def verdicts(planted: Mutant, seed: int, dtype: str = "float64") -> dict[str, bool]:
     """What each of the other checks says of the mutant's gradients of its parameters: True where it lets them pass."""
     program = PROGRAMS[planted.program]
     namespace = load(planted.source)
-    inputs = draw(program, namespace, seed, planted.sizes)
+    inputs = _cast(draw(program, namespace, seed, planted.sizes), np.dtype(dtype))
     difference = course_difference(program, namespace, copy.deepcopy(inputs))
     return {
-        "gradcheck": gradcheck(program, namespace, copy.deepcopy(inputs), fast=False),
+        "gradcheck slow": gradcheck(program, namespace, copy.deepcopy(inputs), fast=False),
         "gradcheck fast": gradcheck(program, namespace, copy.deepcopy(inputs), fast=True),
         **{name: difference < bound for name, bound in COURSE_BOUNDS.items()},
+    }
+
+
+def _cast(inputs: Inputs, dtype: np.dtype[Any]) -> Inputs:
+    """Arrays of numbers in another precision; indices and options stay as they are."""
+    return {
+        name: _cast(value, dtype)
+        if isinstance(value, dict)
+        else value.astype(dtype)
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f"
+        else value
+        for name, value in inputs.items()
     }
 
 
@@ -35,11 +48,15 @@ def gradcheck(program: Program, namespace: dict[str, Any], inputs: Inputs, *, fa
     except Exception:
         return False
     known = parameters_of(inputs)
-    tensors = [torch.tensor(known[name], dtype=torch.float64, requires_grad=True) for name in names]
+    # A number, as b may be, is taken to be as precise as the arrays.
+    precision = next(known[name].dtype for name in names if isinstance(known[name], np.ndarray))
+    tensors = [torch.tensor(np.asarray(known[name], dtype=precision), requires_grad=True) for name in names]
     try:
-        passed: bool = torch.autograd.gradcheck(
-            _function(program, namespace, inputs, names), tensors, fast_mode=fast, check_undefined_grad=False
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # gradcheck's own, that float32 is likely to fail.
+            passed: bool = torch.autograd.gradcheck(
+                _function(program, namespace, inputs, names), tensors, fast_mode=fast, check_undefined_grad=False
+            )
     except Exception:  # GradcheckError, and whatever a wrong shape raises: either way it is found.
         return False
     return passed
@@ -59,12 +76,12 @@ def _function(
         @staticmethod
         def forward(ctx: Any, *tensors: torch.Tensor) -> torch.Tensor:
             ctx.save_for_backward(*tensors)
-            return torch.tensor(cost(program, namespace, at(tensors)), dtype=torch.float64)
+            return torch.tensor(cost(program, namespace, at(tensors)), dtype=tensors[0].dtype)
 
         @staticmethod
         def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, ...]:
             found = gradients(program, namespace, at(ctx.saved_tensors))
-            return tuple(grad * torch.as_tensor(found[name]) for name in names)
+            return tuple(grad * torch.as_tensor(found[name]).to(grad.dtype) for name in names)
 
     apply: Callable[..., torch.Tensor] = Learner.apply
     return apply
@@ -76,7 +93,7 @@ def course_difference(program: Program, namespace: dict[str, Any], inputs: Input
         found = gradients(program, namespace, copy.deepcopy(inputs))
         approximations: dict[str, Array] = {}
         for name in found:
-            value = np.asarray(parameters_of(inputs)[name], dtype=float)
+            value = np.asarray(parameters_of(inputs)[name])
             approximations[name] = np.zeros(value.shape)
             for index in np.ndindex(value.shape):
                 shifted = []

@@ -13,6 +13,7 @@ def both(planted: Mutant, seed: int) -> tuple[dict[str, Array], dict[str, Array]
     program = PROGRAMS[planted.program]
     namespace = load(planted.source)
     inputs = draw(program, namespace, seed, planted.sizes)
+    # The inputs are handed in: a mutant may change the file's own `inputs` to bring its mistake out.
     right = gradients(program, load(program.source), copy.deepcopy(inputs))
     if planted.causes[0] == "gradients_not_zeroed":
         # What is left over from one call to the next shows in the second.

@@ -70,7 +70,7 @@ def softmax() -> Iterator[Mutant]:
 
 def _softmax_rows() -> Iterator[Mutant]:
     program = "softmax_rows"
-    yield mutant(program, "dW2|W2", "one_over_m_missing", "    dscores /= N\n", "")
+    yield mutant(program, "dscores|dW2|W2", "one_over_m_missing", "    dscores /= N\n", "")
     yield mutant(
         program, "dscores|dW2|W2", "divided_by_other", "    dscores /= N\n", "    dscores /= N * probs.shape[1]\n"
     )

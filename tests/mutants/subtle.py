@@ -16,5 +16,8 @@ def subtle() -> Iterator[Mutant]:
             yield mutant(program, dW, "scaled_slightly", line, f"{line}    {dW} = 1.0009 * {dW}\n")
             yield mutant(program, dW, "one_entry_zeroed", line, f"{line}    {dW}[0, 1] = 0\n")
             if program == "units" and layer.l == 1:
-                yield mutant(program, dW, "small_entries_zeroed", line, f"{line}    {dW}[np.abs({dW}) < 1e-5] = 0\n")
+                lost = f"{line}    {dW}[np.abs({dW}) < 1e-5] = 0\n"
+                for size in ("1e-6", "1e-5", "1e-4"):
+                    unit = () if size == "1e-6" else (("X[::2] *= 1e-6", f"X[::2] *= {size}"),)
+                    yield mutant(program, dW, "small_entries_zeroed", line, lost, *unit)
                 yield mutant(program, dW, "one_entry_zeroed", line, f"{line}    {dW}[0, 0] = 0\n")

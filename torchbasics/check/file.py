@@ -24,8 +24,14 @@ def check_file(path: Path, options: Options) -> Report:
             program = load(path)
             notes = program.notes
             reports = list(check_objects(program.namespace, path.stem, options))
-            if not reports or options.backward:
-                reports = [(plan.title, _checked(program, plan, options)) for plan in find(program, options)]
+            try:
+                plans = find(program, options)
+            except InputError:
+                # A file of layers or networks needs no functions.
+                if not reports:
+                    raise
+                plans = []
+            reports += [(plan.title, _checked(program, plan, options)) for plan in plans]
     except InputError as error:
         return Report(str(path), "unchecked", "; ".join([str(error).removeprefix(f"{path}: "), *notes]))
     except SystemExit as error:

@@ -189,7 +189,7 @@ def _start(
 def _ended(code: int | None, timeout: float) -> str:
     if code is None:
         return f"not done after {timeout:g} s; --timeout gives it longer"
-    if code == -signal.SIGKILL:
+    if code == -9:
         return "killed (SIGKILL), perhaps because the machine ran out of memory"
     if code < 0:
         name = next((one.name for one in signal.Signals if one == -code), f"signal {-code}")

@@ -1,4 +1,4 @@
-"""The `Layer`s, `Loss`es and `Network`s that a user's file defines, each judged as our own are."""
+"""The `Layer`s and `Network`s that a user's file defines, each judged as our own are."""
 
 import copy
 import inspect
@@ -48,7 +48,10 @@ def _checked(name: str, check: Any) -> Report:
     except InputError as error:
         return Report(name, "unchecked", str(error))
     except Exception as error:
-        return Report(name, "unchecked", f"{name} raises {type(error).__name__}: {str(error).splitlines()[0]}")
+        first = str(error).strip().splitlines()
+        return Report(
+            name, "unchecked", f"{name} raises {type(error).__name__}: {first[0] if first else '(no message)'}"
+        )
     return report
 
 
@@ -96,7 +99,12 @@ def _filled(module: M, seed: int) -> tuple[M, list[str]]:
 
 
 def _made(kind: type[Layer]) -> Layer:
-    parameters = [p for p in inspect.signature(kind).parameters.values() if p.default is inspect.Parameter.empty]
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = [
+        p
+        for p in inspect.signature(kind).parameters.values()
+        if p.default is inspect.Parameter.empty and p.kind in positional
+    ]
     try:
         return kind(*SIZES[: len(parameters)])
     except Exception as error:

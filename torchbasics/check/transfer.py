@@ -40,6 +40,8 @@ def load(path: Path) -> Report:
                 _quantity(quantity, {name: arrays[f"{name}{k}"] for name in _PICTURE if f"{name}{k}" in arrays})
                 for k, quantity in enumerate(values.pop("quantities"))
             ]
+        if values["verdict"] not in ("right", "wrong", "unchecked"):
+            raise ValueError(f"verdict {values['verdict']!r}")
         return Report(**values, quantities=quantities)
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is not a report: {error}") from error

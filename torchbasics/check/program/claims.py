@@ -6,13 +6,14 @@ A2 = A2 * D2), the first dA2 belongs to the last A2 and the last dA2 to the firs
 """
 
 import re
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 
 from torchbasics.check.program.find import HOLDER, is_gradient, quantity_names
-from torchbasics.check.program.tape import Recording, Value, own_name_of
+from torchbasics.check.program.tape import Event, Recording, Value, own_name_of
 
 
 @dataclass
@@ -138,12 +139,13 @@ class _Found:
 
 
 def claims(
-    forward: Forward, start: int, given: Set[int] = frozenset(), positions: Sequence[str] = ()
+    forward: Forward, start: int, given: Mapping[int, str] = MappingProxyType({}), positions: Sequence[str | None] = ()
 ) -> tuple[list[Claim], list[str]]:
     """The claims of everything from event `start` on, in the order in which they were made, and the names unmatched.
 
-    `given` are the identities of the gradients that the backward function was given, which are nobody's claims;
-    `positions` the inputs that the parts of what it returns belong to, where places say so (`torch.autograd.Function`).
+    `given` maps the identities of the gradients that the backward function was given to their names, which are nobody's
+    claims; `positions` are the names of the parts of what it returns. What is returned for an input counts, whatever a
+    local variable of that name holds.
     """
     recording = forward.recording
     bound: dict[tuple[int, str], int] = {}
@@ -169,18 +171,18 @@ def claims(
         for path, index in event.values:
             value = recording.values[index]
             own = own_name_of(event.name, path)
-            if positions and event.name == "return" and recording.frames[event.frame][1] == 0:
-                place = path[0] if path else 0
-                own = f"d{positions[place]}" if place < len(positions) else own
             if not is_gradient(own) and not re.fullmatch(r"(delta|error)_?\d*", own):
                 continue
-            if index in forward.labels or value.cut < start or id(value.held) in given:
+            if index in forward.labels or value.cut < start or given.get(id(value.held)) == own:
                 continue
             met = _Found(own, value, _line_of(recording, value))
             matched = False
             for base in quantity_names(own):
                 there = bound.get((event.frame, base), ahead.get((event.frame, base)))
                 target = copies.original(there) if there is not None else None
+                if target is not None and target.cut >= 0 and _parted(target, value):
+                    # The loop has bound the name for another layer.
+                    target = None
                 if index in taken and target is None:
                     alone = forward.named(base)
                     target = alone[0] if len(alone) == 1 else None
@@ -232,7 +234,55 @@ def claims(
             made += [_claim(forward, met, [i], []) for met, i in zip(found, reversed(indexes), strict=True)]
         else:
             unmatched[found[0].name] = None
-    return _totals(recording, made), list(unmatched)
+    final = _returned(forward, start, positions)
+    result = _totals(recording, [claim for claim in made if claim.candidates[0] not in final] + list(final.values()))
+    handed_back = {index for event in _last_return(recording, start) for _, index in event.values}
+    for claim in result:
+        if claim.value in handed_back:
+            # It is what comes out that counts, not what it was before.
+            claim.alternatives = []
+    claimed = {claim.value for claim in made} | {claim.value for claim in result}
+    for event in _last_return(recording, start):
+        for path, index in event.values:
+            value = recording.values[index]
+            if index not in claimed and index not in forward.labels and value.cut >= start and value.content.size > 1:
+                name = next((name for name, _ in value.names if name != "return"), None)
+                unmatched.setdefault(name or f"returned value {'/'.join(str(key) for key in path) or 1}", None)
+    return result, list(unmatched)
+
+
+def _last_return(recording: Recording, start: int) -> list[Event]:
+    """What the outermost function of the backward sweep returns."""
+    found = [
+        event for event in recording.events[start:] if event.name == "return" and recording.frames[event.frame][1] == 0
+    ]
+    return found[-1:]
+
+
+def _returned(forward: Forward, start: int, positions: Sequence[str | None]) -> dict[int, Claim]:
+    """The claims that are made by returning: under a key, or in a place that has a name. Of inputs alone; by input."""
+    recording = forward.recording
+    found: dict[int, Claim] = {}
+    for event in _last_return(recording, start):
+        for path, index in event.values:
+            value = recording.values[index]
+            key = next((key for key in reversed(path) if isinstance(key, str)), None)
+            place = path[0] if path and isinstance(path[0], int) else 0
+            name = key or (positions[place] if len(path) < 2 and place < len(positions) else None)
+            if name is None or (value.cut < start and value.held is not None and index in forward.labels):
+                continue
+            for base in (name, *quantity_names(name)) if key else quantity_names(name):
+                inputs = [other for other in forward.named(base) if other.first < 0 and other.index != index]
+                if len(inputs) == 1 and inputs[0].content.size:
+                    target = inputs[0].index
+                    label = f"d{forward.labels[target]}"
+                    found[target] = Claim(name, label, index, [target], _line_of(recording, value))
+                    break
+    return found
+
+
+def _parted(target: Value, value: Value) -> bool:
+    return target.content.shape != value.content.shape and target.content.size != value.content.size
 
 
 def _claim(forward: Forward, found: _Found, candidates: list[int], earlier: list[_Found]) -> Claim:

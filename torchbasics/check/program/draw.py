@@ -210,7 +210,7 @@ class Drawing:
             if len(unpacked) > 2 or not DATA.fullmatch(name):
                 return tuple(self._dimension(dimension) for dimension in unpacked)
         L = sizes["L"]
-        if (re.fullmatch(r"(A|a)_?prev", name) and "conv" in self.plan.forward) or "pool" in self.plan.forward:
+        if re.fullmatch(r"(A|a)_?prev|[Xx]", name) and re.search("conv|pool", self.plan.forward):
             return (sizes["m"], 6, 7, sizes["n_C_prev"])
         if DATA.fullmatch(name):
             return (sizes["n0"], sizes["m"]) if layout.examples == "last" else (sizes["m"], sizes["n0"])

@@ -105,6 +105,30 @@ def returned_names(function: ast.FunctionDef) -> list[str | None]:
     return [_name(part) for part in parts]
 
 
+def returned_gradients(function: ast.FunctionDef) -> list[str | None]:
+    """The same of a backward function, where -dW1, 2 * dW1, dW1 / m and dW1.T are still called dW1."""
+    returns = [node for node in ast.walk(function) if isinstance(node, ast.Return) and node.value is not None]
+    if not returns:
+        return []
+    value = max(returns, key=lambda node: node.lineno).value
+    assert value is not None
+    return [_gradient_in(part) for part in (value.elts if isinstance(value, ast.Tuple) else [value])]
+
+
+def _gradient_in(node: ast.expr) -> str | None:
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.UnaryOp(operand=inner) | ast.Attribute(value=inner, attr="T"):
+            return _gradient_in(inner)
+        case ast.BinOp(left=left, op=ast.Mult() | ast.Div() | ast.Add() | ast.Sub(), right=right):
+            names = [name for name in (_gradient_in(left), _gradient_in(right)) if name and is_gradient(name)]
+            return names[0] if len(names) == 1 else None
+        case ast.Subscript(slice=ast.Constant(value=str(name))):
+            return name
+    return None
+
+
 def reachable(program: Program, names: tuple[str, ...]) -> list[ast.FunctionDef]:
     """The functions and everything of the file that they call."""
     functions = program.functions

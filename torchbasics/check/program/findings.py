@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from torchbasics.check.program.differences import Differences
+from torchbasics.check.diagnosis import diagnose
+from torchbasics.check.program.differences import STEP, Differences
 from torchbasics.check.program.find import is_gradient, quantity_names
 from torchbasics.check.program.judge import LIMIT, Judged
 from torchbasics.check.program.recorded import Run
@@ -46,7 +47,7 @@ class Findings:
         relative = (
             float(np.nanmax(difference, initial=0.0) / largest) if largest else float(difference.max(initial=0.0))
         )
-        wrong = judged.units > LIMIT
+        wrong = np.asarray(judged.units > LIMIT)
         # Of wrong entries the one that is furthest off tells most, of right ones the one that rounding explains least.
         far = np.where(np.isfinite(difference), difference, np.inf)
         worst = _largest(np.where(wrong, far, -1.0) if wrong.any() else judged.units)
@@ -167,8 +168,10 @@ class Findings:
 
     def _at_kink(self, differences: Differences, value: Value, entry: tuple[int, ...], yours: float) -> bool:
         _, above, below = (self._combined(row, value.index) for row in differences.at(value, entry))
+        _, nearer, under = (self._combined(row, value.index) for row in differences.at(value, entry, STEP / 8))
         size = max(abs(above), abs(below))
-        if abs(above - below) <= 1e-3 * size:
+        # At a kink the two sides differ however small the step; by curvature they differ in proportion to it.
+        if abs(above - below) <= 1e-3 * size or abs(nearer - under) <= 0.5 * abs(above - below):
             return False
         return min(above, below) - 1e-3 * size <= yours <= max(above, below) + 1e-3 * size
 
@@ -192,9 +195,11 @@ class Findings:
         return float(parts[0] + parts[1] / self.scale.factor) * self.scale.of(target)
 
     def _diagnosed(self, judged: Judged, label: str, yours: Array) -> tuple[list[Cause], str]:
-        from torchbasics.check.diagnosis import diagnose
-
-        return diagnose(self._step(judged, label, yours))
+        try:
+            return diagnose(self._step(judged, label, yours))
+        except Exception as error:
+            # The verdict stands without a cause.
+            return [], f"no cause was found ({type(error).__name__})"
 
     def _step(self, judged: Judged, label: str, yours: Array) -> Step:
         run, target = self.run, judged.arrived.target
@@ -227,7 +232,7 @@ class Findings:
         """Arrays that the user named and that are neither of the forward sweep nor claims."""
         run = self.run
         claimed = {claim.value for claim in run.claims}
-        found = {name: plain(value) for name, value in run.recording.others.items() if np.size(value)}
+        found = {name: plain(value) for name, value in run.recording.others.items() if np.prod(np.shape(value))}
         for value in run.recording.values:
             if value.index not in claimed and value.index not in run.forward.labels and value.names:
                 found.setdefault(value.names[0][0], value.content)

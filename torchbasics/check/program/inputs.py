@@ -6,8 +6,11 @@ notes, examples first with W (n_prev, n), examples first with W (n, n_prev) as i
 """
 
 import ast
+import copy
 import inspect
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,34 +18,42 @@ import torch
 
 from torchbasics.check.options import Options
 from torchbasics.check.program.draw import SCALARS, Drawing, layouts, sizes
-from torchbasics.check.program.find import Plan
+from torchbasics.check.program.find import Plan, reachable
 from torchbasics.check.program.source import Program, where_it_failed
 from torchbasics.check.program.tape import leaves, put
 from torchbasics.check.program.wanted import depth, wanted
 from torchbasics.errors import InputError
 
 
-def candidates(program: Program, plan: Plan, options: Options) -> Iterator[tuple[dict[str, Any], str]]:
-    """Inputs by name and how they came about, likeliest first; which of them fit is for the caller to try.
+def candidates(program: Program, plan: Plan, options: Options) -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Inputs by name, how they came about, and their kind; likeliest first. Which of them fit is for the caller to try:
+    only inputs of one kind are alternatives to one another.
 
     Raises `InputError` where the file's own `inputs` or initialiser fails.
     """
     generator = np.random.default_rng(options.seed)
-    framework = "torch" if _is_torch(program) else "numpy"
+    framework = "torch" if _is_torch(program, plan) else "numpy"
     own = _own_inputs(program, options)
     if own is not None:
-        yield _convert(own, framework, options), "inputs: the file's own"
+        yield _convert(own, framework, options), "inputs: the file's own", "own"
         return
     asked = wanted(program, plan)
     at_hand = {name: program.namespace[name] for name in asked.arguments if _holds_arrays(program.namespace.get(name))}
     if at_hand and all(name in at_hand or name in SCALARS for name in asked.arguments) and not options.shape:
         scalars = {name: SCALARS[name] for name in asked.arguments if name not in at_hand}
-        yield _convert({**at_hand, **scalars}, framework, options), "inputs: the file's own " + ", ".join(at_hand)
+        yield (
+            _convert({**at_hand, **scalars}, framework, options),
+            "inputs: the file's own " + ", ".join(at_hand),
+            "at hand",
+        )
     for layout in layouts():
+        if layout.labels != "binary" and options.layers and options.layers[-1] == 1:
+            # Of a single class every label is 1.
+            continue
         chosen = sizes(generator, options, depth(asked), layout)
         drawing = Drawing(program, plan, asked, layout, chosen, generator, options)
         for drawn in drawing.draw():
-            yield _convert(drawn, framework, options), f"inputs: drawn, seed {options.seed}"
+            yield _convert(drawn, framework, options), f"inputs: drawn, seed {options.seed}", layout.labels
 
 
 def _holds_arrays(value: Any) -> bool:
@@ -69,15 +80,22 @@ def _own_inputs(program: Program, options: Options) -> dict[str, Any] | None:
     return dict(given)
 
 
-def _is_torch(program: Program) -> bool:
-    """Whether its functions compute with torch: it is imported, and NumPy is not."""
-    imported = {
-        alias.name.split(".")[0]
-        for node in ast.walk(program.tree)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for alias in (node.names if isinstance(node, ast.Import) else [ast.alias(node.module or "")])
+def _is_torch(program: Program, plan: Plan) -> bool:
+    """Whether its functions compute with torch; where they name neither, whether torch is all that is imported."""
+    roots = {
+        part.value.id
+        for function in reachable(program, plan.called)
+        for part in ast.walk(function)
+        if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name)
     }
-    return "torch" in imported and "numpy" not in imported
+    modules = {
+        getattr(program.namespace.get(root), "__name__", "").split(".")[0]
+        for root in roots
+        if isinstance(program.namespace.get(root), ModuleType)
+    }
+    if not modules & {"torch", "numpy"}:
+        modules = {value.__name__ for value in program.namespace.values() if isinstance(value, ModuleType)}
+    return "torch" in modules and "numpy" not in modules
 
 
 def _convert(inputs: dict[str, Any], framework: str, options: Options) -> dict[str, Any]:
@@ -104,7 +122,13 @@ def _copy(value: Any) -> Any:
         return [_copy(inner) for inner in value]
     if type(value) is tuple:
         return tuple(_copy(inner) for inner in value)
-    return value.detach().clone() if isinstance(value, torch.Tensor) else value
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
+    if hasattr(value, "__dict__") and not callable(value):
+        # An object that holds parameters: a run may replace them, and the next is to find them as they were.
+        with suppress(Exception):
+            return copy.deepcopy(value)
+    return value
 
 
 def own(inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """One plan of a file, from inputs to report."""
 
+import re
+from collections.abc import Mapping
+
 import numpy as np
 
 from torchbasics.check.options import Options
@@ -9,13 +12,16 @@ from torchbasics.check.program.inputs import candidates
 from torchbasics.check.program.judge import Judged, judge, scale_of, trace_of
 from torchbasics.check.program.known import judge_forward
 from torchbasics.check.program.moved import judge_by_differences
-from torchbasics.check.program.recorded import Run, Unchecked, parameters, run
-from torchbasics.check.program.run import LABELS, Missing
+from torchbasics.check.program.recorded import NotRepeatable, Run, Unchecked, parameters, run
+from torchbasics.check.program.run import PARAMETERS, Missing
 from torchbasics.check.program.source import Program, where_it_failed
-from torchbasics.check.program.tape import Parted
+from torchbasics.check.program.tape import Parted, plain
 from torchbasics.check.report import Report
+from torchbasics.check.step import Array
 from torchbasics.check.tracing.functions import Untraceable
 from torchbasics.errors import InputError
+
+PARAMETER = re.compile(r"(W|w|b|U|V|K|E|gamma|beta|theta|Theta|weights?|bias|kernel)(_?\w{0,2})")
 
 LAYOUTS = 5
 """At most so many layouts of drawn inputs are judged; the one that leaves least wrong is the program's."""
@@ -26,9 +32,16 @@ def check_plan(program: Program, plan: Plan, options: Options) -> Report:
     first: Exception | None = None
     best: Report | None = None
     judged = 0
-    for inputs, how in candidates(program, plan, options):
+    fits: str | None = None
+    for inputs, how, kind in candidates(program, plan, options):
+        if fits not in (None, kind):
+            break
         try:
             checked = run(program, plan, inputs, options.seed)
+            if kind == "binary" and _says_nothing(checked):
+                continue
+        except NotRepeatable:
+            raise
         except Unchecked as reason:
             first = first or reason
             continue
@@ -36,6 +49,7 @@ def check_plan(program: Program, plan: Plan, options: Options) -> Report:
             first = first or error
             continue
         report = _report(checked, how)
+        fits = kind
         judged += 1
         if best is None or _badness(report) < _badness(best):
             best = report
@@ -44,6 +58,12 @@ def check_plan(program: Program, plan: Plan, options: Options) -> Report:
     if best is not None:
         return best
     raise _why(program, plan, first)
+
+
+def _says_nothing(checked: Run) -> bool:
+    """Whether every prediction is 1, as a softmax over a single class has it: no mistake shows in its gradients."""
+    output = checked.outcome.output
+    return output is not None and plain(output).size > 1 and bool((plain(output) == 1).all())
 
 
 def _badness(report: Report) -> tuple[bool, int]:
@@ -72,11 +92,15 @@ def _report(checked: Run, how: str) -> Report:
         trace = trace_of(checked)
         scale, reading = scale_of(checked, trace)
         judged, swept = judge(checked, trace, scale, reading)
-        findings = Findings(checked, scale, swept, trace)
+        findings, flows = Findings(checked, scale, swept, trace), swept.gradients
     except (Untraceable, Parted) as reason:
         report.notes.append(f"judged by central differences, for it can't be traced: {reason}")
-        judged, scale = judge_by_differences(checked)
-        findings = Findings(checked, scale, None, None)
+        try:
+            judged, scale = judge_by_differences(checked)
+        except Exception as error:
+            failed = where_it_failed(error, checked.program.path)
+            raise Unchecked(f"it can't be traced ({reason}), and fails a little beside its inputs ({failed})") from None
+        findings, flows = Findings(checked, scale, None, None), {}
     report.quantities = [findings.quantity(one) for one in judged]
     if checked.failure:
         report.quantities.append(findings.failed())
@@ -86,7 +110,15 @@ def _report(checked: Run, how: str) -> Report:
     if any(report.wrong):
         report.verdict = "wrong"
     report.convention = _convention(checked, judged, scale.factor)
-    report.notes += _overall(checked, judged, report)
+    report.notes += _overall(checked, judged)
+    missing = _missing(checked, judged, flows)
+    if missing and not checked.failure:
+        says = f"no gradient is recognised for {', '.join(missing)}"
+        if report.verdict == "right":
+            report.verdict = "unchecked"
+            report.reason = f"{says}: call them d{missing[0]}, or return them under such a key ({report.reason})"
+        else:
+            report.notes.append(says)
     return report
 
 
@@ -108,8 +140,21 @@ def _convention(checked: Run, judged: list[Judged], factor: float) -> str:
     return "dZ and dA are dJ/dZ and dJ/dA, autograd's convention"
 
 
-def _overall(checked: Run, judged: list[Judged], report: Report) -> list[str]:
-    """What the final gradients are worth, and which are missing."""
+def _missing(checked: Run, judged: list[Judged], flows: Mapping[int, Array]) -> list[str]:
+    """Parameters that J depends on and that have no gradient by name."""
+    claimed = {one.arrived.target for one in judged}
+    missing = []
+    for index in parameters(checked):
+        value = checked.recording.values[index]
+        name = checked.forward.labels.get(index, "")
+        inside = len(value.path) > 1 and PARAMETERS.fullmatch(str(value.path[0]))
+        if index not in claimed and (inside or PARAMETER.fullmatch(name)) and flows.get(index, np.ones(1)).any():
+            missing.append(name)
+    return missing
+
+
+def _overall(checked: Run, judged: list[Judged]) -> list[str]:
+    """What the final gradients are worth."""
     notes = []
     final = [one for one in judged if one.arrived.target in set(parameters(checked)) and one.overall is not None]
     labels = checked.forward.labels
@@ -121,11 +166,6 @@ def _overall(checked: Run, judged: list[Judged], report: Report) -> list[str]:
             if wrong
             else "the final gradients come out right all the same: the mistakes cancel"
         )
-    claimed = {one.arrived.target for one in judged}
-    missing = [labels[index] for index in parameters(checked) if index in labels and index not in claimed]
-    arrays = [name for name in missing if not LABELS.fullmatch(name)]
-    if arrays and not checked.failure:
-        notes.append(f"no gradient is given for {', '.join(arrays)}")
     return notes
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from torchbasics.check.program.claims import Claim, Forward, claims
-from torchbasics.check.program.find import Plan
+from torchbasics.check.program.find import Plan, returned_gradients
 from torchbasics.check.program.inputs import own
-from torchbasics.check.program.run import DATA, LABELS, Outcome, backward, forward, upstream_arguments
+from torchbasics.check.program.run import DATA, LABELS, Missing, Outcome, backward, forward, upstream_arguments
 from torchbasics.check.program.source import Program, where_it_failed
 from torchbasics.check.program.tape import Follower, Recording, Value, is_float, leaves, plain
 from torchbasics.check.step import Array
@@ -24,6 +24,10 @@ STATES = re.compile(r"(a|h|c|s)_?(0|prev|init)|A_?prev.*|x_?t", re.IGNORECASE)
 
 class Unchecked(Exception):
     """Nothing can be said about the plan, for this reason."""
+
+
+class NotRepeatable(Unchecked):
+    """The forward sweep isn't the same twice."""
 
 
 @dataclass
@@ -62,9 +66,9 @@ class Run:
     @property
     def rounding(self) -> float:
         """The unit roundoff of the coarsest dtype in the run."""
-        return max(
-            (unit_roundoff(value.held) for value in self.recording.values if np.size(value.content)), default=2.0**-53
-        )
+        # Labels and masks are exact in any dtype.
+        inexact = [v for v in self.recording.values if not np.array_equal(v.content, np.round(v.content))]
+        return max((unit_roundoff(value.held) for value in inexact), default=2.0**-53)
 
     @property
     def is_torch(self) -> bool:
@@ -73,8 +77,11 @@ class Run:
 
     @property
     def longest(self) -> int:
-        """The longest axis: how many terms a sum may have."""
-        return max((max(value.content.shape, default=1) for value in self.recording.values), default=1)
+        """The longest axis of what was computed: how many terms a sum of the backward sweep may have. It sums over
+        examples and units; the features of X, which may be many more, are summed over in the forward sweep alone."""
+        shapes = [value.content.shape for value in self.recording.values if value.index in self.forward.labels]
+        computed = [v.content.shape for v in self.recording.values if v.cut >= 0 and v.index in self.forward.labels]
+        return max((max(shape, default=1) for shape in computed or shapes), default=1)
 
 
 def unit_roundoff(held: Any) -> float:
@@ -96,6 +103,7 @@ def run(program: Program, plan: Plan, inputs: Mapping[str, Any], seed: int) -> R
     outcome = forward(program, plan, program.namespace, given, recording)
     end = len(recording.events)
     arguments = upstream_arguments(program, plan, inputs)
+    as_given: dict[int, Array] = {}
     upstream: dict[str, Any] = {}
     if plan.backward is not None:
         recording.settle()
@@ -103,6 +111,7 @@ def run(program: Program, plan: Plan, inputs: Mapping[str, Any], seed: int) -> R
     _finite(recording, end)
     if arguments and outcome.J is None:
         upstream = _cotangents(plan, outcome, arguments, seed)
+        as_given = {arguments[name]: plain(value) for name, value in upstream.items()}
     elif outcome.J is None:
         raise Unchecked(
             f"{plan.forward} has no cost and {plan.backward} takes no upstream gradient (dA, dZ, dout); "
@@ -116,6 +125,8 @@ def run(program: Program, plan: Plan, inputs: Mapping[str, Any], seed: int) -> R
     state = _random_state()
     try:
         backward(program, plan, program.namespace, outcome, upstream, recording)
+    except Missing:
+        raise
     except Exception as error:
         failure = where_it_failed(error, program.path)
         failed_at = int(match[1]) if (match := re.match(r"line (\d+)", failure)) else None
@@ -126,9 +137,14 @@ def run(program: Program, plan: Plan, inputs: Mapping[str, Any], seed: int) -> R
     recording.settle()
 
     quantities = Forward(recording, end if plan.backward else len(recording.events), plan.backward is None)
-    positions = [a.arg for a in program.functions[plan.forward].args.args][1:] if "." in plan.forward else []
-    given_ids = {id(value) for value in upstream.values()}
-    found, unmatched = claims(quantities, end if plan.backward else 0, given_ids, positions)
+    positions: list[str | None] = []
+    if "." in plan.forward:
+        positions = [f"d{a.arg}" for a in program.functions[plan.forward].args.args[1:]]
+    given_names = {id(value): name for name, value in upstream.items()}
+    last = program.functions[plan.backward or plan.forward]
+    found, unmatched = claims(
+        quantities, end if plan.backward else 0, given_names, positions or returned_gradients(last)
+    )
     outputs = [recording.value_of(outcome.outputs[arguments[name]]) for name in upstream]
     # What the backward function was given there is right by definition.
     ends = {output.index for output in outputs if output is not None}
@@ -136,10 +152,12 @@ def run(program: Program, plan: Plan, inputs: Mapping[str, Any], seed: int) -> R
     for index, event in recording.changed.items():
         at = recording.events[event]
         notes.append(f"line {at.line} writes into {quantities.labels.get(index, at.name)} of the forward sweep")
-    second = {} if failure else _second(program, plan, inputs, recording, found, upstream)
+    second = (
+        {} if failure else _second(program, plan, inputs, recording, found, arguments if upstream else {}, as_given)
+    )
     return Run(
         program, plan, inputs, recording, outcome, quantities, found, unmatched,
-        {arguments[name]: plain(value) for name, value in upstream.items()}, arguments if upstream else {},
+        as_given, arguments if upstream else {},
         _examples(recording, inputs, outcome), failure, failed_at, second, notes,
     )  # fmt: skip
 
@@ -150,7 +168,8 @@ def _second(
     inputs: Mapping[str, Any],
     recording: Recording,
     found: list[Claim],
-    upstream: Mapping[str, Any],
+    arguments: Mapping[str, int],
+    as_given: Mapping[int, Array],
 ) -> dict[int, Array]:
     """The claims that come out differently when everything is run once more: gradients that are not zeroed before."""
     again: dict[int, Array] = {}
@@ -163,7 +182,8 @@ def _second(
     with suppress(Exception):
         # It may go another way, or fail: what differs up to there is told all the same.
         outcome = forward(program, plan, program.namespace, own(inputs), follower)
-        backward(program, plan, program.namespace, outcome, upstream, follower)
+        fresh = {name: like(outcome.outputs[arguments[name]], as_given[arguments[name]]) for name in arguments}
+        backward(program, plan, program.namespace, outcome, fresh, follower)
     first = {claim.value: recording.values[claim.value].content for claim in found}
     return {
         index: again[index]
@@ -209,7 +229,7 @@ def _cotangents(plan: Plan, outcome: Outcome, arguments: Mapping[str, int], seed
 def like(output: Any, values: Array) -> Any:
     """The values as the program has them: a tensor or an array of the output's dtype."""
     if isinstance(output, torch.Tensor):
-        return torch.from_numpy(np.asarray(values)).to(output.dtype)
+        return torch.from_numpy(np.array(values)).to(output.dtype)
     return np.asarray(values).astype(np.asarray(output).dtype)
 
 
@@ -222,7 +242,7 @@ def _same_again(
     np.random.set_state(state)
     for first, second in ((outcome.J, again.J), (outcome.output, again.output)):
         if first is not None and is_float(first) and not np.array_equal(plain(first), plain(second), equal_nan=True):
-            raise Unchecked(
+            raise NotRepeatable(
                 f"{plan.forward} gives something else the second time (by up to "
                 f"{np.abs(plain(first) - plain(second)).max():.3g}); seed its randomness, or draw before it"
             )

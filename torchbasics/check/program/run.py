@@ -198,7 +198,7 @@ def upstream_arguments(program: Program, plan: Plan, inputs: Mapping[str, Any]) 
         bases = [returned.index(base) for base in quantity_names(argument) if base in returned]
         if is_gradient(argument) and bases:
             found[argument] = bases[0]
-        elif UPSTREAM.fullmatch(argument):
+        elif UPSTREAM.fullmatch(argument) or ("." in plan.forward and argument != "ctx"):
             found[argument] = next(at for at in range(len(arguments)) if at not in found.values())
     return found
 
@@ -232,7 +232,7 @@ def _cost_among(names: list[str | None], parts: list[Any]) -> Any:
     for name, part in zip(names, parts, strict=False):
         if name is not None and COST_NAME.fullmatch(name):
             return part
-    scalars = [part for part in parts if (is_float(part) or hasattr(part, "tensor")) and np.size(part) == 1]
+    scalars = [part for part in parts if (is_float(part) or hasattr(part, "tensor")) and np.prod(np.shape(part)) == 1]
     if len(scalars) == 1:
         return scalars[0]
     raise InputError(

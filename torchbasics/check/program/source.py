@@ -6,6 +6,7 @@ import functools
 import importlib.util
 import json
 import sys
+import tokenize
 import traceback
 import types
 from collections.abc import Callable, Mapping, Sequence
@@ -164,12 +165,16 @@ def _is_constant(node: ast.stmt) -> bool:
 
 def _text(path: Path, notes: list[str]) -> str:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+        if path.suffix == ".ipynb":
+            return _notebook(path, path.read_text(encoding="utf-8-sig"), notes)
+        with tokenize.open(path) as file:
+            return file.read()
+    except (UnicodeDecodeError, SyntaxError) as error:
+        raise InputError(
+            f"{path}: not text in UTF-8, or the encoding that it names ({error}); save it as UTF-8"
+        ) from None
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; expected a .py or .ipynb file") from None
-    return _notebook(path, text, notes) if path.suffix == ".ipynb" else text
 
 
 def _notebook(path: Path, text: str, notes: list[str]) -> str:

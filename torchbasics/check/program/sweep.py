@@ -144,7 +144,7 @@ def paths(trace: Trace, target: int, swept: Swept, scale: Scale, upstream: Mappi
 def vjp(trace: Trace, output: int, target: int, cotangent: Array) -> Array | None:
     """cotangent * d output / d target, with everything between them free; None where nothing flows."""
     computed = next((cut.computed for cut in trace.cuts if cut.value == output), None)
-    if computed is None or not computed.requires_grad:
+    if computed is None or not computed.requires_grad or computed.numel() != cotangent.size:
         return None
     return _flow(trace, computed, torch.from_numpy(np.asarray(cotangent)).reshape(computed.shape), target, set())
 

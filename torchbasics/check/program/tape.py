@@ -142,6 +142,7 @@ class Recording:
     def inputs(self, named: dict[str, Any]) -> None:
         """Make known what the program is given."""
         self._note("", named, -1)
+        self.freeze()
 
     def freeze(self) -> None:
         """From here on no value gets another cut: what the backward sweep writes into the forward's is a mistake."""

@@ -35,7 +35,8 @@ def wanted(program: Program, plan: Plan) -> Wanted:
     for position, name in enumerate(plan.called):
         node = functions[name].args
         optional = {a.arg for a in node.args[len(node.args) - len(node.defaults) :]}
-        for argument in (a.arg for a in (*node.posonlyargs, *node.args)):
+        required = [a for a, default in zip(node.kwonlyargs, node.kw_defaults, strict=True) if default is None]
+        for argument in (a.arg for a in (*node.posonlyargs, *node.args, *required)):
             if argument not in optional and (position == 0 or argument not in results):
                 arguments[argument] = None
     keys: dict[str, dict[str, None]] = {}

@@ -82,7 +82,6 @@ VIEWS = frozenset(
         np.hsplit,
         np.vsplit,
         np.dsplit,
-        np.unstack,
         np.real,
         np.lib.stride_tricks.sliding_window_view,
     }
