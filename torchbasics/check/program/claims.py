@@ -6,7 +6,7 @@ A2 = A2 * D2), the first dA2 belongs to the last A2 and the last dA2 to the firs
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -139,7 +139,10 @@ class _Found:
 
 
 def claims(
-    forward: Forward, start: int, given: Mapping[int, str] = MappingProxyType({}), positions: Sequence[str | None] = ()
+    forward: Forward,
+    start: int,
+    given: Mapping[int, str] = MappingProxyType({}),
+    positions: Mapping[tuple[int, ...], str] = MappingProxyType({}),
 ) -> tuple[list[Claim], list[str]]:
     """The claims of everything from event `start` on, in the order in which they were made, and the names unmatched.
 
@@ -242,13 +245,34 @@ def claims(
             # It is what comes out that counts, not what it was before.
             claim.alternatives = []
     claimed = {claim.value for claim in made} | {claim.value for claim in result}
-    for event in _last_return(recording, start):
-        for path, index in event.values:
-            value = recording.values[index]
-            if index not in claimed and index not in forward.labels and value.cut >= start and value.content.size > 1:
-                name = next((name for name, _ in value.names if name != "return"), None)
-                unmatched.setdefault(name or f"returned value {'/'.join(str(key) for key in path) or 1}", None)
+    left = [
+        (path, recording.values[index])
+        for event in _last_return(recording, start)
+        for path, index in event.values
+        if index not in claimed and index not in forward.labels and recording.values[index].cut >= start
+    ]
+    for path, value in left:
+        nameless = _by_shape(forward, value, [other for _, other in left], result)
+        if nameless is not None:
+            result.append(nameless)
+        elif value.content.size > 1:
+            name = next((name for name, _ in value.names if name != "return"), None)
+            unmatched.setdefault(name or f"returned value {'/'.join(str(key) for key in path) or 1}", None)
     return result, list(unmatched)
+
+
+def _by_shape(forward: Forward, value: Value, left: list[Value], made: list[Claim]) -> Claim | None:
+    """A nameless gradient, as in `return dout * (x > 0)`, belongs to the only input of its shape that has none."""
+    if forward.combined or value.content.size < 2 or any(name != "return" for name, _ in value.names):
+        return None
+    shape = value.content.shape
+    done = {claim.candidates[0] for claim in made}
+    inputs = [index for index in forward.labels if forward.recording.values[index].first < 0 and index not in done]
+    fitting = [index for index in inputs if forward.recording.values[index].content.shape == shape]
+    if len(fitting) != 1 or sum(other.content.shape == shape for other in left) != 1:
+        return None
+    label = f"d{forward.labels[fitting[0]]}"
+    return Claim(label, label, value.index, fitting, _line_of(forward.recording, value))
 
 
 def _last_return(recording: Recording, start: int) -> list[Event]:
@@ -259,7 +283,7 @@ def _last_return(recording: Recording, start: int) -> list[Event]:
     return found[-1:]
 
 
-def _returned(forward: Forward, start: int, positions: Sequence[str | None]) -> dict[int, Claim]:
+def _returned(forward: Forward, start: int, positions: Mapping[tuple[int, ...], str]) -> dict[int, Claim]:
     """The claims that are made by returning: under a key, or in a place that has a name. Of inputs alone; by input."""
     recording = forward.recording
     found: dict[int, Claim] = {}
@@ -267,8 +291,7 @@ def _returned(forward: Forward, start: int, positions: Sequence[str | None]) -> 
         for path, index in event.values:
             value = recording.values[index]
             key = next((key for key in reversed(path) if isinstance(key, str)), None)
-            place = path[0] if path and isinstance(path[0], int) else 0
-            name = key or (positions[place] if len(path) < 2 and place < len(positions) else None)
+            name = key or positions.get(path or (0,))
             if name is None or (value.cut < start and value.held is not None and index in forward.labels):
                 continue
             for base in (name, *quantity_names(name)) if key else quantity_names(name):

@@ -105,14 +105,36 @@ def returned_names(function: ast.FunctionDef) -> list[str | None]:
     return [_name(part) for part in parts]
 
 
-def returned_gradients(function: ast.FunctionDef) -> list[str | None]:
-    """The same of a backward function, where -dW1, 2 * dW1, dW1 / m and dW1.T are still called dW1."""
+def returned_gradients(function: ast.FunctionDef) -> dict[tuple[int, ...], str]:
+    """The same of a backward function by place, where -dW1, 2 * dW1, dW1 / m and dW1.T are still called dW1.
+
+    Lists and tuples are looked into, and so is a name that stands for one: grads = [dw, db]; return grads, cost.
+    """
     returns = [node for node in ast.walk(function) if isinstance(node, ast.Return) and node.value is not None]
     if not returns:
-        return []
+        return {}
     value = max(returns, key=lambda node: node.lineno).value
     assert value is not None
-    return [_gradient_in(part) for part in (value.elts if isinstance(value, ast.Tuple) else [value])]
+    literal = {
+        target.id: node.value
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.List | ast.Tuple)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    found: dict[tuple[int, ...], str] = {}
+
+    def look(node: ast.expr, place: tuple[int, ...]) -> None:
+        if isinstance(node, ast.Name) and node.id in literal:
+            node = literal[node.id]
+        if isinstance(node, ast.List | ast.Tuple):
+            for position, part in enumerate(node.elts):
+                look(part, (*place, position))
+        elif name := _gradient_in(node):
+            found[place] = name
+
+    look(value, () if isinstance(value, ast.Tuple | ast.List) else (0,))
+    return found
 
 
 def _gradient_in(node: ast.expr) -> str | None:

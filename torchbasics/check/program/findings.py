@@ -117,20 +117,22 @@ class Findings:
         claim, first = judged.arrived.claim, judged.arrived.yours
         second = self.run.second[claim.value]
         difference = np.abs(second - first) if second.shape == first.shape else np.full(first.shape, np.inf)
-        worst = tuple(int(i) for i in np.unravel_index(int(np.argmax(difference)), first.shape)) if first.size else None
+        worst = _largest(difference)
+        # Zeroed or not, the first call adds to nothing; so the second gives twice what the first gave.
+        twice = np.allclose(second, 2 * first, rtol=1e-6) if second.shape == first.shape else False
+        called = f"{label} is another one when {self.run.plan.called[-1]} is called a second time on equal values"
+        cause = Cause(
+            "gradients_not_zeroed",
+            f"{called}: it starts from what the first call left",
+            f"{label} starts from zeros in every call",
+        )
         return Quantity(
             label, "wrong", claim.line, first.shape, float("inf"),
             float(difference.max(initial=0.0) / max(np.abs(first).max(initial=0.0), 1e-300)), worst,
             float(second[worst]) if worst is not None and second.shape == first.shape else None,
             float(first[worst]) if worst is not None else None, "autograd",
-            causes=[
-                Cause(
-                    "gradients_not_zeroed",
-                    f"{label} is another one when {self.run.plan.called[-1]} is called a second time on equal values: "
-                    "it starts from what the first call left",
-                    f"{label} starts from zeros in every call",
-                )
-            ],
+            causes=[cause] if twice else [],
+            note="" if twice else f"{called}: it draws random numbers, or keeps something from call to call",
             differs=difference > 0, error=second - first if second.shape == first.shape else None,
         )  # fmt: skip
 

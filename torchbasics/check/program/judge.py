@@ -21,6 +21,9 @@ from torchbasics.check.tracing.functions import Untraceable
 LIMIT = 6 * 2**0.5
 """Rounding units that two implementations may part by: see `torchbasics.check.networks.rounding`."""
 
+ENOUGH = 3
+"""So many entries make an average of a row or a column."""
+
 
 @dataclass
 class Judged:
@@ -169,12 +172,29 @@ def _spreads(
         if samples:
             measured = np.sqrt(np.mean(samples, axis=0)).reshape(a.reference.shape)
         measured = np.where(np.isfinite(measured), measured, 0.0)
-        # Four samples can miss an entry by chance: none is taken to round less than the average one does.
-        typical = float(np.sqrt(np.mean(np.minimum(measured, 1e4 * largest) ** 2))) if measured.size else 0.0
         size_of_own = np.abs(a.reference) if a.reference.shape == measured.shape else 0.0
-        at_least, at_most = max(typical, largest * 1e-3), 1e4 * largest
+        at_most = 1e4 * largest
+        at_least = np.maximum(_typical(np.asarray(np.minimum(measured, at_most))), largest * 1e-3)
         spreads[a.claim.key] = np.asarray(np.clip(np.maximum(measured, size_of_own), at_least, at_most))
     return spreads
+
+
+def _typical(measured: Array) -> Array:
+    """Four samples can miss an entry by chance: none is taken to round less than its rows and columns let expect.
+
+    Of a product of matrices, row i times column j over all: an X of which some features are a million times smaller has
+    a dW of which some columns are, and so is their rounding.
+    """
+    squares = measured**2
+    average = float(np.mean(squares)) if squares.size else 0.0
+    if not average:
+        return np.zeros(measured.shape)
+    typical = np.full(measured.shape, average)
+    for axis, length in enumerate(measured.shape):
+        others = tuple(other for other in range(measured.ndim) if other != axis)
+        if length > 1 and measured.size >= ENOUGH * length:
+            typical = typical * np.mean(squares, axis=others, keepdims=True) / average
+    return np.asarray(np.sqrt(typical))
 
 
 def _jittered(

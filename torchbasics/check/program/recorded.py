@@ -137,9 +137,9 @@ def run(program: Program, plan: Plan, inputs: Mapping[str, Any], seed: int) -> R
     recording.settle()
 
     quantities = Forward(recording, end if plan.backward else len(recording.events), plan.backward is None)
-    positions: list[str | None] = []
+    positions: dict[tuple[int, ...], str] = {}
     if "." in plan.forward:
-        positions = [f"d{a.arg}" for a in program.functions[plan.forward].args.args[1:]]
+        positions = {(n,): f"d{a.arg}" for n, a in enumerate(program.functions[plan.forward].args.args[1:])}
     given_names = {id(value): name for name, value in upstream.items()}
     last = program.functions[plan.backward or plan.forward]
     found, unmatched = claims(

@@ -157,7 +157,9 @@ def forward(
     if "." in plan.forward:
         return outcome
     others = [part for part in parts if not any(part is output for output in outcome.outputs)]
-    outcome.cache = others[0] if len(others) == 1 else tuple(others) if others else None
+    # relu(Z) may return A, Z: then Z is all that there is to keep.
+    kept = others or parts[1:2]
+    outcome.cache = kept[0] if len(kept) == 1 else tuple(kept) or None
     if plan.cost is not None:
         arguments = binding(program, plan.cost, outcome.known, settings, outcome)
         cost = _call(program, namespace, plan.cost, arguments, tape)

@@ -1,0 +1,153 @@
+"""Which of a program's values is which gradient: by name, by place in what is returned, by shape where nothing else is.
+
+And what drawn inputs can't show, random or remembered values, and rounding where features differ a million times.
+"""
+
+import pytest
+
+from torchbasics.check.file import check_file
+from torchbasics.check.options import Options
+from torchbasics.check.program import plans
+from torchbasics.check.report import Report
+
+FORWARD = """
+import numpy as np
+
+def propagate(w, b, X, Y):
+    m = X.shape[1]
+    A = 1 / (1 + np.exp(-(w.T @ X + b)))
+    cost = -np.mean(Y * np.log(A) + (1 - Y) * np.log(1 - A))
+    dw = X @ (A - Y).T / m
+    db = np.mean(A - Y)
+"""
+
+LAYER = """
+import numpy as np
+
+def forward(x, w):
+    return {returned}
+
+def backward(dout, {cache}):
+    {unpacked}
+    return {gradients}
+"""
+
+HIDDEN = """
+import numpy as np
+
+def forward(X, W1, b1, W2, b2):
+    Z1 = W1 @ X + b1
+    A1 = np.maximum(0, Z1)
+    A2 = W2 @ A1 + b2
+    return A2, (Z1, A1)
+
+def cost(A2, Y):
+    return np.sum((A2 - Y) ** 2) / (2 * Y.shape[1])
+
+def backward(X, Y, W2, A2, cache):
+    Z1, A1 = cache
+    m = X.shape[1]
+    dZ2 = A2 - Y
+    dW2 = dZ2 @ A1.T / m
+    db2 = np.sum(dZ2, axis=1, keepdims=True) / m
+    dZ1 = (W2.T @ dZ2) * (Z1 > 0)
+    dW1 = dZ1 @ X.T / m
+    db1 = np.sum(dZ1, axis=1, keepdims=True) / m
+    return {"dW1": dW1, "db1": db1, "dW2": dW2, "db2": db2}
+"""
+
+
+@pytest.fixture
+def check(tmp_path):
+    """Check a program given as text."""
+
+    def run(source: str, **options) -> Report:
+        path = tmp_path / "program.py"
+        path.write_text(source)
+        return check_file(path, Options(**options))
+
+    return run
+
+
+def wrong(report: Report) -> list[str]:
+    return [quantity.name for quantity in report.wrong]
+
+
+@pytest.mark.parametrize(
+    ("returned", "expected"),
+    [
+        ("return [dw, db], cost", []),
+        ("return [dw * 5, db], cost", ["dw"]),
+        ("grads = [dw * 5, db]\n    return grads, cost", ["dw"]),
+        ("grads = (-dw, db)\n    return cost, grads", ["dw"]),
+        ('return {"dw": dw, "db": db}, cost', []),
+        ('return {"dw": dw, "db": 2 * db}, cost', ["db"]),
+    ],
+)
+def test_what_is_returned_counts(check, returned, expected):
+    report = check(f"{FORWARD}    {returned}\n")
+    assert wrong(report) == expected, str(report)
+    assert report.verdict == ("wrong" if expected else "right")
+
+
+@pytest.mark.parametrize(
+    ("returned", "cache", "unpacked", "gradients", "expected"),
+    [
+        ("x @ w, (x, w)", "cache", "x, w = cache", "dout @ w.T, x.T @ dout", []),
+        ("x @ w, (x, w)", "cache", "x, w = cache", "dout @ w.T, 2 * (x.T @ dout)", ["dw"]),
+        ("x @ w, (x, w)", "cache", "x, w = cache", "-(dout @ w.T), x.T @ dout", ["dx"]),
+        ("np.maximum(0, x) * w, x * 1", "cache, w", "pass", "w * dout * (cache > 0), dout * np.maximum(0, cache)", []),
+    ],
+)
+def test_nameless_gradients_belong_to_the_inputs_of_their_shape(check, returned, cache, unpacked, gradients, expected):
+    source = LAYER.format(returned=returned, cache=cache, unpacked=unpacked, gradients=gradients)
+    report = check(source, shape={"x": (4, 5), "w": (5, 3) if "@" in returned else (4, 1)})
+    if "@" not in returned:
+        # dout * max(0, x) has x's shape and not w's: of two nameless gradients of one shape neither is settled.
+        assert report.verdict == "unchecked"
+    else:
+        assert wrong(report) == expected, str(report)
+        assert report.verdict == ("wrong" if expected else "right")
+
+
+def test_a_lone_array_is_the_cache(check):
+    source = "import numpy as np\n\ndef relu_forward(x):\n    out = np.maximum(0, x)\n    return out, x\n\n"
+    source += "def relu_backward(dout, cache):\n    return dout * (cache > 0)\n"
+    assert check(source).verdict == "right"
+    assert wrong(check(source.replace("cache > 0", "cache < 0"))) == ["dx"]
+
+
+def test_a_dead_unit_hides_no_mistake(check, monkeypatch):
+    # At this seed every drawn example leaves the units of the first layer off, and dW1 zero.
+    planted = HIDDEN.replace("    db1 =", "    dW1[0] = 0\n    db1 =")
+    assert wrong(check(planted, seed=10, layers=(2, 2, 1))) == ["dW1"]
+    monkeypatch.setattr(plans, "REDRAWN", 0)
+    missed = check(planted, seed=10, layers=(2, 2, 1))
+    assert missed.verdict == "right"
+    assert any("rows of dW1, db1, dW2 are zero at these inputs" in note for note in missed.notes), missed.notes
+
+
+def test_randomness_in_the_backward_is_not_called_accumulation(check):
+    source = LAYER.format(
+        returned="x @ w, (x, w)",
+        cache="cache",
+        unpacked="x, w = cache\n    dout = dout * np.random.default_rng().normal(size=dout.shape)",
+        gradients="dout @ w.T, x.T @ dout",
+    )
+    report = check(source, shape={"x": (4, 5), "w": (5, 3)})
+    assert wrong(report) == ["dx", "dw"], str(report)
+    assert all("draws random numbers" in quantity.note and not quantity.causes for quantity in report.wrong)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_small_features_have_small_rounding(check, dtype):
+    # Of an X with rows a million times smaller, dW's columns are: zeroing them is no rounding, in single precision too.
+    source = f"{FORWARD}    return {{'dw': dw, 'db': db}}, cost\n\nrandom = np.random.default_rng(0)\ninputs = {{\n"
+    source += "    'X': random.normal(size=(6, 9)) * np.array([[1], [1e-6]] * 3), 'Y': np.eye(1, 9), 'b': 0.3,\n"
+    source += "    'w': random.normal(size=(6, 1)),\n}\n"
+    hidden = HIDDEN + source[source.index("\nrandom") : source.index(" 'b'")]
+    hidden += "'W1': random.normal(size=(5, 6)), 'b1': random.normal(size=(5, 1)),\n"
+    hidden += "    'W2': random.normal(size=(1, 5)), 'b2': random.normal(size=(1, 1)),\n}\n"
+    assert check(hidden, dtype=dtype).verdict == "right"
+    zeroed = hidden.replace("    db1 =", "    dW1[np.abs(dW1) < 1e-5] = 0\n    db1 =")
+    assert wrong(check(zeroed, dtype=dtype)) == ["dW1"]
