@@ -117,6 +117,20 @@ def test_a_lone_array_is_the_cache(check):
     assert wrong(check(source.replace("cache > 0", "cache < 0"))) == ["dx"]
 
 
+ALIAS = ("    dZ1 = (W2.T @ dZ2) * (Z1 > 0)\n", "    dA1 = W2.T @ dZ2\n    dZ1 = dA1\n    dZ1[Z1 <= 0] = 0\n")
+
+
+@pytest.mark.parametrize(
+    ("then", "expected"), [("", []), ("    dZ1[0] = 0\n", ["dZ1"]), ("    dZ2 *= 2\n", []), ("    dA1 *= 2\n", ["dZ1"])]
+)
+def test_a_gradient_written_through_another_name_is_two(check, then, expected):
+    aliased = HIDDEN.replace(*ALIAS)
+    assert aliased != HIDDEN
+    report = check(aliased.replace(ALIAS[1], ALIAS[1] + then), layers=(4, 5, 2))
+    assert wrong(report) == expected, str(report)
+    assert {"dA1", "dZ1"} <= {quantity.name for quantity in report.quantities}
+
+
 def test_a_dead_unit_hides_no_mistake(check, monkeypatch):
     # At this seed every drawn example leaves the units of the first layer off, and dW1 zero.
     planted = HIDDEN.replace("    db1 =", "    dW1[0] = 0\n    db1 =")

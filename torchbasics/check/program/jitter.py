@@ -4,7 +4,8 @@ The program is run again with each named value $v$ made $v' = v(1 + \epsilon\xi)
 is evaluated with, and made $v'(1 + \epsilon\xi')$ for what follows in the program. The first stands for the rounding of
 $v$ itself, that both sides know; the second for the roundings on the way to the next value. The spread of
 yours - reference over $\epsilon$ is how strongly each entry answers to such errors: $S$, per entry. A sum over $k$
-terms adds up to $k$ roundings of its own, whose random walk multiplies it by $\sqrt{1 + k/2}$.
+terms adds up to $k$ roundings of its own, whose random walk multiplies it by $\sqrt{1 + k/2}$. What the program computes
+between its names rounds as well: see `noise`.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 
 from torchbasics.check.program.inputs import own
+from torchbasics.check.program.noise import noisy
 from torchbasics.check.program.tape import Value, is_float, leaves, plain, put
 from torchbasics.check.step import Array
 
@@ -57,4 +59,5 @@ class Jitter:
         factor = 1 + self.size * self.generator.normal(size=values.shape)
         if isinstance(held, torch.Tensor):
             return held * torch.from_numpy(np.asarray(factor)).to(held.dtype)
-        return np.asarray(held * factor, dtype=held.dtype)[()]
+        off = np.asarray(np.asarray(held) * factor, dtype=held.dtype)
+        return noisy(off, self.size, self.generator) if off.ndim else off[()]

@@ -189,12 +189,19 @@ class Recording:
         index = self._known.get(id(held))
         return None if index is None else self.values[index]
 
-    def _keep_what_it_was(self, value: Value) -> None:
-        """`dh = W.T @ dz; dh[h <= 0] = 0` gives one array, but two gradients: the first is a value of its own."""
-        if value.first == value.cut >= 0 and value.content.any() and any(is_gradient(name) for name, _ in value.names):
-            names = [(name, event) for name, event in value.names if event == value.first]
+    def _keep_what_it_was(self, value: Value, name: str) -> None:
+        """`dh = W.T @ dz; dh[h <= 0] = 0` gives one array, but two gradients: the first is a value of its own.
+
+        After `dZ = dA; dZ[Z <= 0] = 0`, written through `name`, dA stands for the first alone.
+        """
+        if value.first == value.cut >= 0 and value.content.any() and any(is_gradient(own) for own, _ in value.names):
+            names = [(own, event) for own, event in value.names if event == value.first]
             earlier = Value(len(self.values), None, value.content, value.first, value.cut, value.path, names)
             self.values.append(earlier)
+            if any(own == name for own, _ in value.names) and all(own != name for own, _ in names):
+                value.names = [(own, event) for own, event in value.names if (own, event) not in names]
+                event = self.events[value.first]
+                event.values = [(path, index) for path, index in event.values if index != value.index]
             self.events[value.first].values.append((value.path, earlier.index))
 
     def _note(self, name: str, value: Any, at_event: int) -> list[tuple[Path, int]]:
@@ -212,7 +219,7 @@ class Recording:
                     if not np.array_equal(now, known.content, equal_nan=True) and index < self._frozen:
                         self.changed.setdefault(index, at_event)
                     elif not np.array_equal(now, known.content, equal_nan=True):
-                        self._keep_what_it_was(known)
+                        self._keep_what_it_was(known, own_name)
                         known.content, known.cut, known.path = now, at_event, path
                 if own_name:
                     self.values[index].names.append((own_name, at_event))
