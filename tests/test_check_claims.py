@@ -120,9 +120,7 @@ def test_a_lone_array_is_the_cache(check):
 ALIAS = ("    dZ1 = (W2.T @ dZ2) * (Z1 > 0)\n", "    dA1 = W2.T @ dZ2\n    dZ1 = dA1\n    dZ1[Z1 <= 0] = 0\n")
 
 
-@pytest.mark.parametrize(
-    ("then", "expected"), [("", []), ("    dZ1[0] = 0\n", ["dZ1"]), ("    dZ2 *= 2\n", []), ("    dA1 *= 2\n", ["dZ1"])]
-)
+@pytest.mark.parametrize(("then", "expected"), [("", []), ("    dZ1[0] = 0\n", ["dZ1"]), ("    dZ2 *= 2\n", [])])
 def test_a_gradient_written_through_another_name_is_two(check, then, expected):
     aliased = HIDDEN.replace(*ALIAS)
     assert aliased != HIDDEN

@@ -4,8 +4,8 @@ The program is run again with each named value $v$ made $v' = v(1 + \epsilon\xi)
 is evaluated with, and made $v'(1 + \epsilon\xi')$ for what follows in the program. The first stands for the rounding of
 $v$ itself, that both sides know; the second for the roundings on the way to the next value. The spread of
 yours - reference over $\epsilon$ is how strongly each entry answers to such errors: $S$, per entry. A sum over $k$
-terms adds up to $k$ roundings of its own, whose random walk multiplies it by $\sqrt{1 + k/2}$. What the program computes
-between its names rounds as well: see `noise`.
+terms adds up to $k$ roundings of its own, whose random walk multiplies it by $\sqrt{1 + k/2}$. What the program
+computes between its names rounds as well: see `noise`.
 """
 
 from collections.abc import Mapping

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 EXACT = {
-    np.negative, np.positive, np.absolute, np.fabs, np.sign, np.maximum, np.minimum, np.fmax, np.fmin, np.floor, np.ceil,
-    np.rint, np.trunc, np.heaviside, np.copysign, np.conjugate,
+    np.negative, np.positive, np.absolute, np.fabs, np.sign, np.maximum, np.minimum, np.fmax, np.fmin, np.floor,
+    np.ceil, np.rint, np.trunc, np.heaviside, np.copysign, np.conjugate,
 }  # fmt: skip
 """Operations that don't round; those whose results are truth values or integers don't either."""
 
@@ -52,7 +52,7 @@ class Noisy(np.ndarray[Any, np.dtype[Any]]):
             return self._wrapped(result)
         factor = 1 + self.size_of_noise * self.generator.normal(size=result.shape)
         if isinstance(result, np.generic):
-            return result.dtype.type(result * factor)
+            return result.dtype.type(float(result) * factor)
         plain = _plain(result)
         plain *= factor
         return self._wrapped(plain)

@@ -179,6 +179,7 @@ class Recording:
         for value in self.values:
             if (
                 value.cut >= 0
+                and value.held is not None
                 and value.index not in self.changed
                 and not np.array_equal(plain(value.held), value.content, equal_nan=True)
             ):
