@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from torchbasics.check.options import Options
+from torchbasics.check.program.epsilon import without_guards
 from torchbasics.check.program.find import Plan
 from torchbasics.check.program.findings import Findings
 from torchbasics.check.program.inputs import candidates
@@ -17,7 +18,8 @@ from torchbasics.check.program.moved import judge_by_differences
 from torchbasics.check.program.recorded import NotRepeatable, Run, Unchecked, parameters, run
 from torchbasics.check.program.run import PARAMETERS, Missing
 from torchbasics.check.program.source import Program, where_it_failed
-from torchbasics.check.program.tape import Parted, plain
+from torchbasics.check.program.sweep import sweep
+from torchbasics.check.program.tape import Parted, is_float, leaves, plain
 from torchbasics.check.report import Report
 from torchbasics.check.step import Array
 from torchbasics.check.tracing.functions import Untraceable
@@ -27,6 +29,9 @@ PARAMETER = re.compile(r"(W|w|b|U|V|K|E|gamma|beta|theta|Theta|weights?|bias|ker
 
 REDRAWN = 4
 """So many times other inputs are drawn for a right program of which some units are dead."""
+
+SMALL = 1e-4
+"""What leaving 1e-8 out of log(A + 1e-8) may change, relatively."""
 
 LAYOUTS = 5
 """At most so many layouts of drawn inputs are judged; the one that leaves least wrong is the program's."""
@@ -83,9 +88,15 @@ def _first_that_fits(program: Program, plan: Plan, options: Options) -> _Checked
         except Exception as error:
             first = first or error
             continue
-        report, blind = _report(ran, how)
-        fits = kind
-        judged += 1
+        if ran.failure and best is not None:
+            continue
+        report, blind, flat = _but_for_guards(ran, how, options.seed, _report(ran, how))
+        if flat and kind == "binary":
+            continue
+        if not ran.failure:
+            # Where the backward fails, it may be that the labels are of another kind: classes, to index with.
+            fits = kind
+            judged += 1
         if best is None or _badness(report) < _badness(best.report):
             best = _Checked(report, blind, kind not in ("own", "at hand"))
         if report or judged == LAYOUTS:
@@ -96,9 +107,9 @@ def _first_that_fits(program: Program, plan: Plan, options: Options) -> _Checked
 
 
 def _says_nothing(checked: Run) -> bool:
-    """Whether every prediction is 1, as a softmax over a single class has it: no mistake shows in its gradients."""
-    output = checked.outcome.output
-    return output is not None and plain(output).size > 1 and bool((plain(output) == 1).all())
+    """Whether some output is 1 for every example, as a softmax over a single class has it: no mistake shows in its
+    gradients."""
+    return any(plain(output).size > 1 and bool((plain(output) == 1).all()) for output in checked.outcome.outputs)
 
 
 def _badness(report: Report) -> tuple[bool, int]:
@@ -119,8 +130,8 @@ def _why(program: Program, plan: Plan, error: Exception | None) -> Exception:
     )
 
 
-def _report(checked: Run, how: str) -> tuple[Report, list[str]]:
-    """The report, and the parameters that these inputs leave partly in the dark."""
+def _report(checked: Run, how: str) -> tuple[Report, list[str], bool]:
+    """The report, the parameters that these inputs leave partly in the dark, and whether J answers to none at all."""
     report = Report(str(checked.program.path), "right", how, notes=[*checked.notes], unmatched=checked.unmatched)
     if not checked.claims and not checked.failure:
         raise Unchecked(_no_claims(checked))
@@ -129,6 +140,8 @@ def _report(checked: Run, how: str) -> tuple[Report, list[str]]:
         scale, reading = scale_of(checked, trace)
         judged, swept = judge(checked, trace, scale, reading)
         findings, flows = Findings(checked, scale, swept, trace), swept.gradients
+        true = sweep(trace, [], {}, scale, checked.upstream).gradients
+        flat = not any(true[index].any() for index in parameters(checked) if index in true)
     except (Untraceable, Parted) as reason:
         report.notes.append(f"judged by central differences, for it can't be traced: {reason}")
         try:
@@ -136,7 +149,7 @@ def _report(checked: Run, how: str) -> tuple[Report, list[str]]:
         except Exception as error:
             failed = where_it_failed(error, checked.program.path)
             raise Unchecked(f"it can't be traced ({reason}), and fails a little beside its inputs ({failed})") from None
-        findings, flows = Findings(checked, scale, None, None), {}
+        findings, flows, flat = Findings(checked, scale, None, None), {}, False
     report.quantities = [findings.quantity(one) for one in judged]
     if checked.failure:
         report.quantities.append(findings.failed())
@@ -146,7 +159,7 @@ def _report(checked: Run, how: str) -> tuple[Report, list[str]]:
     if any(report.wrong):
         report.verdict = "wrong"
     report.convention = _convention(checked, judged, scale.factor)
-    report.notes += _overall(checked, judged)
+    report.notes += [*_overall(checked, judged), *_kept_back(checked, judged)]
     missing = _missing(checked, judged, flows)
     if missing and not checked.failure:
         says = f"no gradient is recognised for {', '.join(missing)}"
@@ -155,7 +168,32 @@ def _report(checked: Run, how: str) -> tuple[Report, list[str]]:
             report.reason = f"{says}: call them d{missing[0]}, or return them under such a key ({report.reason})"
         else:
             report.notes.append(says)
-    return report, _blind(checked, flows)
+    return report, _blind(checked, flows), flat
+
+
+def _but_for_guards(
+    checked: Run, how: str, seed: int, said: tuple[Report, list[str], bool]
+) -> tuple[Report, list[str], bool]:
+    """What is said of the program without its log(A + 1e-8), where less is wrong then, and was wrong by a little."""
+    report = said[0]
+    if not any(quantity.relative_error <= SMALL for quantity in report.wrong):
+        return said
+    try:
+        found = without_guards(checked.program)
+        if found is None:
+            return said
+        without, guards = found
+        again = _report(run(without, checked.plan, checked.inputs, seed), how)
+    except Exception:
+        # It needs them.
+        return said
+    if _badness(again[0]) >= _badness(report):
+        return said
+    most = max(quantity.relative_error for quantity in report.wrong if quantity.relative_error <= SMALL)
+    again[0].notes.append(
+        f"judged without {', '.join(guards)}, which the derivation leaves out; that changes it by {most:.1e} at most"
+    )
+    return again
 
 
 def _blind(checked: Run, flows: Mapping[int, Array]) -> list[str]:
@@ -216,6 +254,17 @@ def _overall(checked: Run, judged: list[Judged]) -> list[str]:
             else "the final gradients come out right all the same: the mistakes cancel"
         )
     return notes
+
+
+def _kept_back(checked: Run, judged: list[Judged]) -> list[str]:
+    """Parameters' gradients that are computed and not returned, where others are."""
+    returned = [plain(value) for _, value in leaves(checked.outcome.result) if is_float(value)]
+    own = [one for one in judged if one.arrived.target in set(parameters(checked))]
+    kept = [one for one in own if not any(np.array_equal(one.arrived.yours, value) for value in returned)]
+    if checked.failure or len(kept) == len(own):
+        return []
+    labels = checked.forward.labels
+    return [f"{checked.plan.called[-1]} doesn't return d{labels[one.arrived.target]}" for one in kept]
 
 
 def _right_overall(judged: Judged, tolerance: float) -> bool:
