@@ -111,7 +111,11 @@ PROGRAMS: dict[str, Program] = {
         np.broadcast_arrays(x, P[0])[0],
     ),
     "splits": lambda np, x: (np.split(x, 2, axis=1), np.array_split(x, 2), np.hsplit(x, 2), np.vsplit(x, 3)),
-    "more splits": lambda np, x: (np.unstack(x), np.dsplit(x[None], [1, 3]), np.matrix_transpose(x)),
+    "more splits": lambda np, x: (
+        np.unstack(x) if hasattr(np, "unstack") else (),
+        np.dsplit(x[None], [1, 3]),
+        np.matrix_transpose(x),
+    ),
     "windows": lambda np, x: np.lib.stride_tricks.sliding_window_view(x, (2, 3)),
     "indices": lambda np, x: (
         x[1],

@@ -82,6 +82,8 @@ VIEWS = frozenset(
         np.hsplit,
         np.vsplit,
         np.dsplit,
+        # NumPy 2.0 has none.
+        *([np.unstack] if hasattr(np, "unstack") else []),
         np.real,
         np.lib.stride_tricks.sliding_window_view,
     }
