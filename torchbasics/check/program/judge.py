@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from torchbasics.check.program.claims import Claim
 from torchbasics.check.program.differences import Differences, double
 from torchbasics.check.program.inputs import own
 from torchbasics.check.program.jitter import SAMPLES, Jitter
+from torchbasics.check.program.matching import Claim
 from torchbasics.check.program.recorded import Run, like, parameters
 from torchbasics.check.program.run import LABELS, backward, forward
 from torchbasics.check.program.sweep import Arrived, Scale, Swept, sweep

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from torchbasics.check.program.claims import Claim
 from torchbasics.check.program.differences import STEP, Differences
 from torchbasics.check.program.judge import Judged
+from torchbasics.check.program.matching import Claim
 from torchbasics.check.program.recorded import Run, parameters
 from torchbasics.check.program.sweep import Arrived, Scale
 from torchbasics.check.step import Array

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from torchbasics.check.program.claims import Claim, Forward, claims
+from torchbasics.check.program.claims import claims
 from torchbasics.check.program.find import Plan, returned_gradients
 from torchbasics.check.program.inputs import own
+from torchbasics.check.program.matching import Claim
+from torchbasics.check.program.quantities import Forward
 from torchbasics.check.program.run import DATA, LABELS, Missing, Outcome, backward, forward, upstream_arguments
 from torchbasics.check.program.source import Program, where_it_failed
 from torchbasics.check.program.tape import Follower, Recording, Value, is_float, leaves, plain

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from torchbasics.check.program.claims import Claim
+from torchbasics.check.program.matching import Claim
 from torchbasics.check.program.trace import Cut, Trace
 from torchbasics.check.step import Array
 

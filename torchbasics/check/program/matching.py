@@ -1,0 +1,154 @@
+"""Gradients matched with quantities by name, as a reader would tell: `dZ` belongs to what is called Z where it stands.
+
+Where a name is used again (A2 = relu(Z2), then A2 = A2 * D2), the first dA2 belongs to the last A2 and the last dA2 to
+the first: the backward sweep runs backward.
+"""
+
+from dataclasses import dataclass, field
+
+from torchbasics.check.program.find import HOLDER, quantity_names
+from torchbasics.check.program.quantities import Copies, Forward
+from torchbasics.check.program.tape import Event, Recording, Value
+
+
+@dataclass
+class Claim:
+    """One gradient of the user's."""
+
+    name: str
+    """As the user calls it."""
+
+    label: str
+    """As the report calls it: "dZ1"."""
+
+    value: int
+    """Which value of the recording it is."""
+
+    candidates: list[int]
+    """The forward values that it may be the gradient of, likeliest first."""
+
+    line: int
+    alternatives: list[int] = field(default_factory=list)
+    """Earlier values of the same name: what it was before `dA1 = dA1 * D1`."""
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Tells it from every other: one value may be two gradients, as in `dZ = dA`."""
+        return self.value, self.candidates[0]
+
+
+@dataclass
+class Met:
+    """A gradient met in the backward sweep, before it is settled which of several it stands for."""
+
+    name: str
+    value: Value
+    line: int
+
+
+class Matching:
+    """Meets the gradients of the backward sweep one after the other; settles at the end which stands for what."""
+
+    def __init__(self, forward: Forward) -> None:
+        self.forward = forward
+        self.unmatched: dict[str, None] = {}
+        self._copies = Copies(forward)
+        self._bound: dict[tuple[int, str], int] = {}
+        self._ahead: dict[tuple[int, str], int] = {}
+        # A call's arguments come before it takes its cache apart: what it binds first under a name will do until then.
+        for event in forward.recording.events:
+            for path, index in event.values:
+                if not path:
+                    self._ahead.setdefault((event.frame, event.name), index)
+        # By the call and what it may be the gradient of: one value, the versions of one, or the rounds of a loop.
+        self._exact: dict[tuple[int, int], list[Met]] = {}
+        self._versions: dict[tuple[int, ...], list[Met]] = {}
+        self._loops: dict[tuple[int, tuple[int, ...]], list[Met]] = {}
+        self._taken: dict[int, set[int]] = {}
+
+    def bind(self, event: Event) -> None:
+        """From here on its name stands for its value."""
+        for path, index in event.values:
+            if not path:
+                self._bound[event.frame, event.name] = index
+
+    def meet(self, event: Event, name: str, value: Value) -> None:
+        """A gradient of that name."""
+        met = Met(name, value, line_of(self.forward.recording, value))
+        if any(self._matches(event.frame, base, met) for base in quantity_names(name)):
+            self._taken.setdefault(value.index, set())
+            self.unmatched.pop(name, None)
+        elif not HOLDER.fullmatch(name):
+            self.unmatched[name] = None
+
+    def _matches(self, frame: int, base: str, met: Met) -> bool:
+        target = self._bound_to(frame, base, met.value)
+        taken = self._taken.get(met.value.index)
+        if taken is not None:
+            # It is claimed already; a second claim, as in dZ = dA, has to be as plain as can be.
+            if target is None:
+                alone = self.forward.named(base)
+                target = alone[0] if len(alone) == 1 else None
+            if target is None or target.index in taken or target.content.shape != met.value.content.shape:
+                return True
+        if target is None:
+            return self._matches_by_name(frame, base, met)
+        self._taken.setdefault(met.value.index, set()).add(target.index)
+        several = self.forward.versions(target, base)
+        if len(several) == 1:
+            self._exact.setdefault((frame, target.index), []).append(met)
+        else:
+            self._versions.setdefault((frame, *(v.index for v in several)), []).append(met)
+        return True
+
+    def _bound_to(self, frame: int, base: str, gradient: Value) -> Value | None:
+        """What the name stands for in this call, unless a loop has bound it for another layer by now."""
+        there = self._bound.get((frame, base), self._ahead.get((frame, base)))
+        target = self._copies.original(there) if there is not None else None
+        return None if target is not None and target.cut >= 0 and _parted(target, gradient) else target
+
+    def _matches_by_name(self, frame: int, base: str, met: Met) -> bool:
+        named = [v for v in self.forward.named(base, met.value.content.shape) if v.index != met.value.index]
+        if not named:
+            return False
+        indexes = tuple(v.index for v in named)
+        if len(named) == 1:
+            self._exact.setdefault((frame, indexes[0]), []).append(met)
+        elif len(self.forward.versions(named[0], base)) == len(named):
+            self._versions.setdefault((frame, *indexes), []).append(met)
+        else:
+            self._loops.setdefault((frame, indexes), []).append(met)
+        return True
+
+    def claims(self) -> list[Claim]:
+        """Of everything met; what a loop gave another number of gradients than there are values stays unmatched."""
+        made: list[Claim] = []
+        for (_, target), found in self._exact.items():
+            found.sort(key=lambda met: met.value.cut)
+            made.append(self._claim(found[-1], [target], found[:-1]))
+        for (_, *versions), found in self._versions.items():
+            if len(found) == 1:
+                made.append(self._claim(found[0], list(versions), []))
+            else:
+                made.append(self._claim(found[0], [versions[-1]], []))
+                made.append(self._claim(found[-1], [versions[0]], []))
+        for (_, rounds), found in self._loops.items():
+            if len(found) == len(rounds):
+                made += [self._claim(met, [i], []) for met, i in zip(found, reversed(rounds), strict=True)]
+            else:
+                self.unmatched[found[0].name] = None
+        return made
+
+    def _claim(self, met: Met, candidates: list[int], earlier: list[Met]) -> Claim:
+        label = f"d{self.forward.labels[candidates[0]]}"
+        return Claim(met.name, label, met.value.index, candidates, met.line, [other.value.index for other in earlier])
+
+
+def _parted(target: Value, value: Value) -> bool:
+    return target.content.shape != value.content.shape and target.content.size != value.content.size
+
+
+def line_of(recording: Recording, value: Value) -> int:
+    """Where it got its final content."""
+    event = recording.events[value.cut]
+    return event.line or recording.frames[event.frame][1]
