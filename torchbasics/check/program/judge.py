@@ -128,7 +128,7 @@ def judge(checked: Run, trace: Trace, scale: Scale, reading: list[Claim]) -> tup
     judged = []
     for a in arrived:
         spread = spreads[a.claim.key]
-        if a.yours.size != a.reference.size or _squeezed(a.yours.shape) != _squeezed(a.reference.shape):
+        if not _comparable(a):
             units = np.full(a.yours.shape, np.inf)
         else:
             difference = np.abs(a.yours.reshape(a.reference.shape) - a.reference)
@@ -224,11 +224,12 @@ def _jittered(
 
 
 def _close(a: Arrived, tolerance: float) -> bool:
-    if a.yours.size != a.reference.size or _squeezed(a.yours.shape) != _squeezed(a.reference.shape):
+    if not _comparable(a):
         return False
     largest = np.abs(a.reference).max(initial=0.0)
     return bool(np.abs(a.yours.reshape(a.reference.shape) - a.reference).max(initial=0.0) <= tolerance * largest)
 
 
-def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return shape if np.prod(shape) != 1 else ()
+def _comparable(a: Arrived) -> bool:
+    """Whether both have one shape; of a single number the shape is no matter."""
+    return a.yours.shape == a.reference.shape or a.yours.size == a.reference.size == 1
