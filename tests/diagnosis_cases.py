@@ -202,7 +202,7 @@ CASES: list[Case] = [
         lambda v: spread(v["dZ"], v["W"], 1, 1, v["A_prev"].shape, add=False),
     ),
     ("gradients_not_zeroed", square, "W2", lambda v: v["dW2"] + v["dW1"]),
-    ("gradients_not_zeroed", tanh, "W1", lambda v: 3 * v["dW1"]),
+    ("gradients_not_zeroed", tanh, "W1", lambda v: 2 * v["dW1"]),
     ("repeated_indices", models.embedding, "E", assigned_rows),
     ("softmax_diagonal_only", models.softmax, "Z", lambda v: v["A"] * (1 - v["A"]) * v["dA"]),
     ("softmax_outer_missing", models.softmax, "Z", lambda v: v["A"] * v["dA"]),

@@ -16,20 +16,20 @@ def convolution() -> Iterator[Mutant]:
     db = "db[:, :, :, c] += dZ[i, h, w, c]\n"
     a_slice = "                    a_slice = a_prev_pad[vert_start:vert_end, horiz_start:horiz_end, :]\n"
     for quantity, cause, old, new, *more in (
-        ("dA_prev", "kernel_flipped", back, f"{window} += W[::-1, ::-1, :, c] * dZ[i, h, w, c]\n"),
-        ("dA_prev", "kernel_flipped", back, f"{window} += np.rot90(W[:, :, :, c], 2) * dZ[i, h, w, c]\n"),
-        ("dA_prev", "channels_swapped", back, f"{window} += W[:, :, c, :] * dZ[i, h, w, c]\n", square),
+        ("dA_prev|da_prev_pad", "kernel_flipped", back, f"{window} += W[::-1, ::-1, :, c] * dZ[i, h, w, c]\n"),
+        ("dA_prev|da_prev_pad", "kernel_flipped", back, f"{window} += np.rot90(W[:, :, :, c], 2) * dZ[i, h, w, c]\n"),
+        ("dA_prev|da_prev_pad", "channels_swapped", back, f"{window} += W[:, :, c, :] * dZ[i, h, w, c]\n", square),
         (
-            "dA_prev",
+            "dA_prev|da_prev_pad",
             "transpose_missing|kernel_flipped",
             back,
             f"{window} += W[:, :, :, c].transpose(1, 0, 2) * dZ[i, h, w, c]\n",
         ),
-        ("dA_prev", "assigned_not_accumulated", back, f"{window} = W[:, :, :, c] * dZ[i, h, w, c]\n"),
+        ("dA_prev|da_prev_pad", "assigned_not_accumulated", back, f"{window} = W[:, :, :, c] * dZ[i, h, w, c]\n"),
         ("dA_prev", "window_offset", unpad, "da_prev_pad[:n_H_prev, :n_W_prev, :]\n"),
         ("dA_prev", "window_offset", unpad, "da_prev_pad[2 * pad :, 2 * pad :, :]\n"),
         (
-            "dA_prev",
+            "dA_prev|da_prev_pad",
             "window_offset",
             back,
             f"{window.replace('vert_start:vert_end, horiz_start:horiz_end', 'h : h + f, w : w + f')} "
@@ -145,7 +145,7 @@ def recurrence() -> Iterator[Mutant]:
         (cell, "other_activation", dtanh, "dtanh = a_next * (1 - a_next) * da_next\n"),
         (cell, "sign_flipped|operand_sign", dtanh, "dtanh = -(1 - a_next**2) * da_next\n"),
         (cell, "carry_dropped", carried, "rnn_cell_backward(da[:, :, t], caches[t])"),
-        (cell, "carry_dropped", carried, "rnn_cell_backward(da_prevt, caches[t])"),
+        (cell, "carry_dropped|assigned_not_accumulated", carried, "rnn_cell_backward(da_prevt, caches[t])"),
         (cell, "gradients_not_zeroed", 'da_prevt = gradients["da_prev"]', 'da_prevt += gradients["da_prev"]'),
         (
             cell,

@@ -6,14 +6,18 @@ that such a mistake gives equals the user's to rounding.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from torchbasics.check.diagnosis import mistaken, over_time, scale, whole
-from torchbasics.check.diagnosis.edges import agree, coefficient
+from torchbasics.check.diagnosis.edges import agree, coefficient, stands_out
 from torchbasics.check.diagnosis.pattern import describe
+from torchbasics.check.diagnosis.reused import readings
 from torchbasics.check.diagnosis.scene import Scene
+from torchbasics.check.diagnosis.upstream import with_given
 from torchbasics.check.diagnosis.ways import Candidate
 from torchbasics.check.report import Cause
 from torchbasics.check.step import Array, Step
@@ -41,12 +45,26 @@ def diagnose(step: Step) -> tuple[list[Cause], str]:
     if not usable:
         return [], note
     with np.errstate(all="ignore"):
-        scene = Scene(step)
+        scene, called = _read(step)
         candidates = list(_candidates(scene))
         found = list(_distinct(_matching(scene, candidates)))
         if found:
-            return [_cause(scene, id, text, len(found) == 1) for id, text in found], _shape_note(step)
-        return [_cause(scene, id, text, True) for id, text in _together(scene, candidates)], note
+            certain = len(found) == 1 and found[0].certain
+            return [_cause(scene, one.id, one.text, certain, called) for one in found], _shape_note(step)
+        return [_cause(scene, id, text, True, called) for id, text in _together(scene, candidates)], note
+
+
+def _read(step: Step) -> tuple[Scene, dict[str, str]]:
+    """The first reading of the step whose gradient is understood, and what its new labels' gradients are called."""
+    first: tuple[Scene, dict[str, str]] | None = None
+    step, given = with_given(step)
+    for reading, called in readings(step):
+        scene = Scene(reading)
+        if scene.chains:
+            return scene, {**given, **called}
+        first = first or (scene, {**given, **called})
+    assert first is not None
+    return first
 
 
 def _candidates(scene: Scene) -> Iterator[Candidate]:
@@ -64,14 +82,14 @@ def _shape_note(step: Step) -> str:
     return "" if step.yours.shape == step.right.shape else f"shape {step.yours.shape}, expected {step.right.shape}"
 
 
-def _matching(scene: Scene, candidates: Iterable[Candidate]) -> Iterator[tuple[str, str]]:
+def _matching(scene: Scene, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
     for candidate in candidates:
         value = _shaped(np.asarray(candidate.value), scene.step)
         if value is None:
             continue
         if candidate.free is None:
             if _explains(scene, value):
-                yield candidate.id, candidate.text
+                yield candidate
             continue
         free = np.asarray(candidate.free)
         if free.shape != value.shape or free.size < 3 or not free.any():
@@ -81,7 +99,7 @@ def _matching(scene: Scene, candidates: Iterable[Candidate]) -> Iterator[tuple[s
         if abs(k) * np.abs(free).max() > 1e4 * scene.step.rounding * scene.magnitude and _explains(
             scene, value + k * free
         ):
-            yield candidate.id, candidate.text.replace("{k}", f"{k:.6g}")
+            yield replace(candidate, text=candidate.text.replace("{k}", f"{k:.6g}"))
 
 
 def _shaped(value: Array, step: Step) -> Array | None:
@@ -101,22 +119,24 @@ def _explains(scene: Scene, value: Array) -> bool:
     step = scene.step
     if not np.isfinite(value).all() or not agree(step.yours, value, step.rounding, scene.magnitude):
         return False
+    if stands_out(np.abs(step.yours - value).reshape(-1), value.reshape(-1), step.rounding):
+        return False
     if step.yours.shape != step.right.shape:
         return True
     return bool(np.abs(step.yours - value).max() <= 0.1 * np.abs(step.yours - step.right).max())
 
 
-def _distinct(found: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+def _distinct(found: Iterable[Candidate]) -> Iterator[Candidate]:
     """Each id once, but for numbers that coincide; without those that a narrower one explains."""
-    kept: dict[tuple[str, str], tuple[str, str]] = {}
-    for id, text in found:
-        kept.setdefault((id, text if id == "divided_by_other" else ""), (id, text))
-    ids = {id for id, _ in kept.values()}
+    kept: dict[tuple[str, str], Candidate] = {}
+    for one in found:
+        kept.setdefault((one.id, one.text if one.id == "divided_by_other" else ""), one)
+    ids = {one.id for one in kept.values()}
     dropped = {wider for narrower, wider in NARROWER if narrower in ids}
     if len(ids) > 1:
         # What equals another gradient of the user's because of a named mistake is no mix-up of the two.
         dropped.add("stale_dA")
-    return ((id, text) for id, text in kept.values() if id not in dropped)
+    return (one for one in kept.values() if one.id not in dropped)
 
 
 def _together(scene: Scene, candidates: Iterable[Candidate]) -> list[tuple[str, str]]:
@@ -133,12 +153,15 @@ def _together(scene: Scene, candidates: Iterable[Candidate]) -> list[tuple[str, 
         ratio = coefficient(step.yours, value)
         if not agree(step.yours, ratio * value, step.rounding):
             continue
-        for k, id, text in numbers:
+        for k, id, text, _ in numbers:
             if abs(ratio / k - 1) <= 1e3 * step.rounding * step.yours.size**0.5:
                 return [(candidate.id, candidate.text), (id, text)]
     return []
 
 
-def _cause(scene: Scene, id: str, text: str, certain: bool) -> Cause:
+def _cause(scene: Scene, id: str, text: str, certain: bool, called: Mapping[str, str]) -> Cause:
     formula = scene.formula()
-    return Cause(id, text.replace("{formula}", formula), formula, certain)
+    text = text.replace("{formula}", formula)
+    for name, plain in called.items():
+        text, formula = (re.sub(rf"\b{re.escape(name)}(?!\w)", plain, said) for said in (text, formula))
+    return Cause(id, text, formula, certain)

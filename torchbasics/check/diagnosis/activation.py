@@ -148,7 +148,8 @@ def others(g: Activation, Z: Array, A: Array, labels: tuple[str, str]) -> Iterat
         if other.name in ("softplus", "exp", "ELU", "swish") and g.name in ("sigmoid", "tanh", "ReLU", "leaky ReLU"):
             continue
         text = other.text.format(Z=Z_label, A=A_label)
-        says = f"{text} is the derivative of {other.name}, and {A_label} = {g.name}({Z_label}) needs {{formula}}"
+        needs = A_label if f"({Z_label})" in A_label else f"{A_label} = {g.name}({Z_label})"
+        says = f"{text} is the derivative of {other.name}, and {needs} needs {{formula}}"
         from_Z = other.from_Z(Z)
         yield Slip("other_activation", says, lambda G, slope=from_Z: G * slope)  # type: ignore[misc]
         if other.from_A is not None:

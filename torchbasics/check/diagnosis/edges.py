@@ -62,6 +62,17 @@ def agree(a: Real, b: Real, rounding: float, scale: float = 0.0) -> bool:
     return bool(np.abs(a - b).max() <= 64 * a.size**0.5 * rounding * scale)
 
 
+def stands_out(residual: Array, value: Array, rounding: float) -> bool:
+    """Whether one entry is further off than rounding takes any of the others."""
+    size = residual.size
+    if size < 8:
+        return False
+    worst = int(residual.argmax())
+    others = np.sqrt(max(float(residual @ residual) - float(residual[worst]) ** 2, 0.0) / (size - 1))
+    entry = max(abs(float(value[worst])), np.sqrt(float(value @ value) / size))
+    return bool(residual[worst] > 30 * others + 16 * rounding * entry)
+
+
 def coefficient(values: Real, direction: Real) -> float:
     """k of the least squares fit values = k direction; 0 where the direction vanishes."""
     square = float((direction * direction).sum())

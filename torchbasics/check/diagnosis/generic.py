@@ -26,13 +26,13 @@ def generic_edge(label: str, name: str, values: Mapping[str, Array], vjp: Vjp, r
         found = vjp(label, name, G)
         return np.zeros_like(P) if found is None else found
 
-    return Edge(label, name, "other", pull, lambda G: f"{G} d{label}/d{name}")
+    return Edge(label, name, "other", pull, lambda G: f"(what {G} gives through {label})")
 
 
 def _elementwise(label: str, name: str, slope: Array, values: Mapping[str, Array], rounding: float) -> Edge:
     P, Q = values[name], values[label]
     same = {key: value for key, value in values.items() if value.shape == slope.shape and key != label}
-    text = f"d{label}/d{name}"
+    text = f"{label}'({name})"
     parts: tuple[str, str] | None = None
     for left, L in same.items():
         if agree(slope, L, rounding):

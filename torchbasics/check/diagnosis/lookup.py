@@ -45,6 +45,22 @@ def padded(label: str, Q: Array, values: Mapping[str, Array]) -> Edge | None:
     return None
 
 
+def stacked(label: str, Q: Array, values: Mapping[str, Array]) -> list[Edge]:
+    """The edges into an array from those that it holds one of at each time step."""
+    found: list[Edge] = []
+    for name, P in values.items() if Q.ndim == 3 else ():
+        for axis in range(3) if P.ndim == 2 and P.size > 1 else ():
+            if P.shape == Q.shape[:axis] + Q.shape[axis + 1 :]:
+                at = [t for t in range(Q.shape[axis]) if (Q.take(t, axis) == P).all()]
+                found += [_taken_edge(label, name, axis, at[0])] if len(at) == 1 else []
+    return found
+
+
+def _taken_edge(label: str, name: str, axis: int, t: int) -> Edge:
+    index = ", ".join(str(t) if other == axis else ":" for other in range(3))
+    return Edge(label, name, "other", lambda G: np.asarray(G.take(t, axis)), lambda G: f"{bracketed(G)}[{index}]")
+
+
 def _padded_edge(
     label: str, name: str, shape: tuple[int, ...], i: int | None, grown: list[int], inner: tuple[int, ...]
 ) -> Edge:

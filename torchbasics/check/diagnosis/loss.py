@@ -77,7 +77,8 @@ def labels_like(A: Array, values: Mapping[str, Array]) -> Iterator[tuple[str, Ar
         elif Y.size > 1 and A.ndim == 2 and (np.round(Y) == Y).all() and Y.min() >= 0:
             for axis in (0, 1):
                 if Y.size == A.shape[1 - axis] and Y.max() < A.shape[axis]:
-                    hot = np.eye(A.shape[axis])[Y.astype(int).reshape(-1)]
+                    # An identity of that size may not fit into memory.
+                    hot = (Y.reshape(-1, 1) == np.arange(A.shape[axis])) * 1.0
                     yield label, hot.T if axis == 0 else hot
 
 

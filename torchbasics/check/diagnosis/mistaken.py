@@ -115,11 +115,14 @@ def is_gate(scene: Scene, A: str) -> bool:
 def _replaced(scene: Scene, chain: Chain, right: Array) -> Iterator[Part]:
     """Another gradient of the user's where one belongs."""
     step, way = scene.step, chain.way()
-    pool = _gradients(scene)
+    pool = {name: G for name, G in _gradients(scene).items() if _is_above(scene, name)}
     for i, node in enumerate(dict.fromkeys(edge.output for edge in way)):
         here = chain.gradient(node)
         for name, other in pool.items():
             if here is None or not _stretches(other, here) or name in (step.name, f"d{node}"):
+                continue
+            is_dA = _activated(scene, node, name) or _is_dA(scene, node, other, here)
+            if not is_dA and _is_version(other, here, step.rounding):
                 continue
             try:
                 mistaken = chain.gradient(step.of, put=(node, np.broadcast_to(other, here.shape)))
@@ -129,7 +132,7 @@ def _replaced(scene: Scene, chain: Chain, right: Array) -> Iterator[Part]:
                 continue
             text = f"{name} stands where {{formula}} has d{node}"
             id = "stale_dA"
-            if _activated(scene, node, name) or _is_dA(scene, node, other, here):
+            if is_dA:
                 id = "db_from_dA" if way[0].kind == "bias" else "derivative_missing"
             else:
                 text += ": it isn't chained through the layers between"
@@ -142,12 +145,19 @@ def _replaced(scene: Scene, chain: Chain, right: Array) -> Iterator[Part]:
                 yield Part((i, -2, name), "gradients_not_zeroed", kept, np.asarray(scene.s * both), right)
 
 
+def _is_version(other: Array, here: Array, rounding: float) -> bool:
+    """Whether `other` is the user's own value of the very gradient, some of whose entries are wrong."""
+    nonzero = np.broadcast_to(other, here.shape)[here != 0] - here[here != 0]
+    same = np.abs(nonzero) <= 1e3 * rounding * np.abs(here[here != 0])
+    return bool(same.size and same.mean() > 0.1)
+
+
 def _gradients(scene: Scene) -> dict[str, Array]:
     """The user's gradients, claimed or not, and the dA that a claimed dZ = dA * g'(Z) was made of."""
     step = scene.step
     found = {**{k: v for k, v in step.locals.items() if k.startswith("d")}, **step.backward}
-    for label in scene.graph.values:
-        for edge in scene.graph.edges(label):
+    for label, A in scene.graph.values.items():
+        for edge in scene.graph.edges(label) if A.ndim else ():
             dZ = step.backward.get(f"d{edge.input}")
             if edge.kind == "activation" and dZ is not None and f"d{label}" not in found and edge.input != step.of:
                 dA = dZ / edge.pull(np.ones_like(dZ))
@@ -156,14 +166,40 @@ def _gradients(scene: Scene) -> dict[str, Array]:
     return found
 
 
+def _is_above(scene: Scene, name: str) -> bool:
+    """Whether a gradient comes before the step's in a backward sweep, so that it can't have been computed from it."""
+    order, of = scene.graph.order, scene.step.of
+    if name == scene.step.name:
+        return False
+    if name[1:] in order:
+        return order[name[1:]] > order.get(of, -1)
+    local = scene.step.locals.get(name)
+    # A local variable's place is unknown; equal values would explain the step by itself.
+    return local is None or not np.array_equal(local, scene.step.yours)
+
+
 def _skipped(scene: Scene) -> Iterator[Candidate]:
     """The gradient above taken for this one."""
     for name, other in scene.step.backward.items():
-        if name != scene.step.name and other.shape == scene.step.right.shape and scene.chains:
+        if _is_above(scene, name) and other.shape == scene.step.right.shape and scene.chains:
             id = "stale_dA"
             if _activated(scene, scene.step.of, name):
                 id = "output_derivative_missing" if is_output(scene, name[1:]) else "derivative_missing"
-            yield Candidate(id, f"it is {name} itself: {{formula}}", other)
+            text = f"it is {name} itself: {{formula}}"
+            if _carried_to(scene, name[1:]):
+                id, text = "truncated", f"the sweep back through time ends at {name}, before it is {{formula}}"
+            yield Candidate(id, text, other)
+
+
+def _carried_to(scene: Scene, state: str) -> bool:
+    """Whether a recurrence takes `of` on to the state."""
+    carries = {edge.input: edge.output for chain in scene.chains for edge in chain.edges if edge.kind == "carry"}
+    node = scene.step.of
+    for _ in range(len(carries)):
+        node = carries.pop(node, "").removeprefix("z of ")
+        if node == state:
+            return True
+    return False
 
 
 def _activated(scene: Scene, Z: str, name: str) -> bool:

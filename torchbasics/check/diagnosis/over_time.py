@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from torchbasics.check.diagnosis.edges import series
 from torchbasics.check.diagnosis.scene import Scene
 from torchbasics.check.diagnosis.ways import Candidate
 from torchbasics.check.step import Array
@@ -14,6 +15,7 @@ def candidates(scene: Scene) -> Iterator[Candidate]:
     """Terms lost, and states mixed up."""
     yield from _lost(scene)
     yield from _other_states(scene)
+    yield from _other_factors(scene)
 
 
 def _lost(scene: Scene) -> Iterator[Candidate]:
@@ -38,7 +40,8 @@ def _lost(scene: Scene) -> Iterator[Candidate]:
     for label in ends[1:-1]:
         text = f"the term through {label} is left out of {{formula}}"
         yield Candidate("assigned_not_accumulated", text, scene.step.right - terms[label])
-    for count in range(1, len(ends)):
+    # Two uses of tied weights are no sweep through time.
+    for count in range(1, len(ends)) if len({series(label) for label in ends}) == 1 else ():
         text = f"only the last {count} of {len(ends)} terms are left of {{formula}}"
         yield Candidate("truncated", text, np.asarray(rest + sum(terms[label] for label in ends[-count:])))
         first = f"only the first {count} of {len(ends)} terms are left of {{formula}}"
@@ -59,6 +62,25 @@ def _other_states(scene: Scene) -> Iterator[Candidate]:
                     step = f"t+{shift}" if shift > 0 else f"t-{-shift}" if shift else "t"
                     text = f"the sum over t of {gradient}_t {state}_({step})^T stands for {{formula}}"
                     yield Candidate("A_for_A_prev", text, scene.s * value)
+
+
+def _other_factors(scene: Scene) -> Iterator[Candidate]:
+    """In a loop over the examples, numbers of the loop where entries of X belong: a dz for x dz."""
+    step, graph = scene.step, scene.graph
+    ends = [chain.frontier for chain in scene.chains if chain.cotangent.size == 1 and chain.frontier in graph.order]
+    if len(ends) < 3 or step.right.size < 2:
+        return
+    ends.sort(key=lambda label: graph.order[label])
+    numbers: dict[str, list[float]] = {}
+    for label, value in step.forward.items():
+        if value.size == 1:
+            numbers.setdefault(series(label), []).append(float(value.reshape(-1)[0]))
+    Gs = [float(step.backward[f"d{end}"].reshape(-1)[0]) for end in ends if f"d{end}" in step.backward]
+    for name, factors in numbers.items():
+        if len(factors) == len(Gs) == len(ends):
+            text = f"{name} stands where {{formula}} has a factor of its own for each entry"
+            total = scene.s * sum(G * factor for G, factor in zip(Gs, factors, strict=True))
+            yield Candidate("A_for_A_prev", text, np.full(step.right.shape, total))
 
 
 def _of_sums(scene: Scene) -> dict[int, Array]:

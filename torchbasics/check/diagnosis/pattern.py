@@ -24,10 +24,28 @@ def describe(step: Step) -> str:
         return "all entries are zero"
     if agree(yours, step.overall, step.rounding):
         return "it is right overall, but isn't computed from your own gradients above it, of which one is wrong"
+    few = _few_apart(step)
+    if few:
+        return few
     k = coefficient(yours, right)
     if right.size > 1 and agree(yours, k * right, step.rounding):
         return f"it is {k:.6g} times the right value everywhere, which is no number of this step"
     return "; ".join((*_where(step), *_per_axis(step), *_residual(step))) or _range(step)
+
+
+def _few_apart(step: Step) -> str:
+    """A constant ratio, other than 1, in all entries but one or a few."""
+    yours, right = step.yours, step.right
+    used = right != 0
+    if used.sum() < 8:
+        return ""
+    k = float(np.median(yours[used] / right[used]))
+    off = np.abs(yours - k * right) > 64 * step.rounding * max(1.0, abs(k)) * np.abs(right).max()
+    count = int(off.sum())
+    if not 0 < count <= max(1, right.size // 50) or abs(k - 1) < 1e-9 or k == 0:
+        return ""
+    first = tuple(int(i) for i in np.argwhere(off)[0])
+    return f"it is {k:.6g} times the right value in every entry but {first if count == 1 else count}"
 
 
 def _not_finite(yours: Array) -> str:
@@ -178,4 +196,6 @@ def _range(step: Step) -> str:
     if not used.any():
         return "the right value is zero everywhere"
     ratio = step.yours[used] / step.right[used]
+    if ratio.size == 1:
+        return f"it is {float(ratio[0]):.4g} times the right value: no known mistake gives it"
     return f"yours / right goes from {ratio.min():.4g} to {ratio.max():.4g}: no known mistake gives it"

@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 
 from torchbasics.check.diagnosis import convolution, generic, linear, lookup, loss, pooling, recurrence
-from torchbasics.check.diagnosis.activation import KNOWN, elementwise
+from torchbasics.check.diagnosis.activation import elementwise
 from torchbasics.check.diagnosis.activation import recognised as activation_of
 from torchbasics.check.diagnosis.arithmetic import Arithmetic, multiple
 from torchbasics.check.diagnosis.edges import Edge, agree
@@ -83,26 +83,19 @@ class Graph(Outputs):
         for name, Z in same.items():
             g = activation_of(Z, Q, step.rounding)
             if g is not None:
-                relatives = {k: v for k, v in self.values.items() if v.shape == Z.shape and k not in (name, label)}
+                relatives = {
+                    k: v
+                    for k, v in self.values.items()
+                    if v.shape == Z.shape and k not in (name, label) and not np.isin(v, (0, 1)).all()
+                }
                 return [self.output(elementwise(g, Z, Q, (name, label), relatives), g, Z)]
         for name, H in same.items():
             for mask in dropped(H, Q, self.everything, step.rounding):
-                return [dropout_edge(name, label, mask)]
+                return [dropout_edge(name, label, mask, step.scalars)]
         for name, Z in same.items():
             for axis in range(Q.ndim):
                 if Q.shape[axis] > 1 and agree(loss.softmax(Z, axis), Q, step.rounding):
                     return [self.softmax(name, label, Z, Q, axis)]
-        return self._dropped_activation(label, Q, same)
-
-    def _dropped_activation(self, label: str, Q: Array, same: Mapping[str, Array]) -> list[Edge]:
-        """A = g(Z) * D / keep_prob, where the g(Z) in between has lost its name to A."""
-        for name, Z in same.items():
-            for g in KNOWN:
-                for mask in dropped(g.g(Z), Q, self.everything, self.step.rounding):
-                    if mask.D_label != name:
-                        inner = f"{g.name}({name})"
-                        self.synthetic[inner] = [elementwise(g, Z, g.g(Z), (name, inner), {label: Q})]
-                        return [dropout_edge(inner, label, mask)]
         return []
 
     def _normalisation_of(self, label: str, Q: Array, values: Mapping[str, Array]) -> list[Edge]:
@@ -137,7 +130,7 @@ class Graph(Outputs):
             or lookup.padded(label, Q, values)
             or lookup.looked_up(label, Q, values, self.everything, self.step.rounding)
         )
-        return [edge] if edge else []
+        return [edge] if edge else lookup.stacked(label, Q, values)
 
     def _arithmetic(self, label: str, Q: Array, values: Mapping[str, Array]) -> list[Edge]:
         if Q.size < 2:

@@ -36,21 +36,33 @@ def recognised(H: Array, A: Array, values: Mapping[str, Array], rounding: float)
                 yield Dropout(label, D, 1 / factor)
 
 
-def dropout_edge(H_label: str, A_label: str, dropout: Dropout) -> Edge:
+def divisor(keep: float, scalars: Mapping[str, float]) -> str:
+    """How the user writes / keep_prob."""
+    for name, value in scalars.items():
+        for text, named in ((name, value), (f"(1 - {name})", 1 - value)):
+            if np.isclose(named, keep, rtol=1e-6, atol=0):
+                return f"/ {text}"
+    return f"/ {keep:.6g}"
+
+
+def dropout_edge(H_label: str, A_label: str, dropout: Dropout, scalars: Mapping[str, float]) -> Edge:
     """The edge from H to A = H * D / keep_prob."""
     D, keep = dropout.D, dropout.keep_prob
     scaled = abs(keep - 1) > 1e-6
-    slash = " / keep_prob" if scaled else ""
+    over = divisor(keep, scalars)
+    slash = f" {over}" if scaled else ""
 
     def slips() -> Iterator[Slip]:
         mask = f"the mask {dropout.D_label} is left out of {{formula}}"
         yield Slip("dropout_mask_missing", mask, lambda G: G / keep)
         if scaled:
-            yield Slip("dropout_scale_missing", "/ keep_prob is left out of {formula}", lambda G: G * D)
-            both = f"the mask {dropout.D_label} and / keep_prob are both left out of {{formula}}"
+            yield Slip("dropout_scale_missing", f"{over} is left out of {{formula}}", lambda G: G * D)
+            both = f"the mask {dropout.D_label} and {over} are both left out of {{formula}}"
             yield Slip("dropout_mask_missing", both, lambda G: G)
-            yield Slip("dropout_scale_missing", "{formula} is multiplied by keep_prob", lambda G: G * D * keep)
-            yield Slip("dropout_scale_missing", "/ keep_prob is there twice: {formula}", lambda G: G * D / keep**2)
+            yield Slip(
+                "dropout_scale_missing", f"{{formula}} is multiplied where it has {over}", lambda G: G * D * keep
+            )
+            yield Slip("dropout_scale_missing", f"{over} is there twice: {{formula}}", lambda G: G * D / keep**2)
         wrong_way = f"the mask {dropout.D_label} is the wrong way round in {{formula}}"
         yield Slip("dropout_mask_missing", wrong_way, lambda G: G * (1 - D) / keep)
 

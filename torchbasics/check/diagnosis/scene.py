@@ -10,6 +10,9 @@ from torchbasics.check.diagnosis.regularisation import penalty_text
 from torchbasics.check.diagnosis.ways import Chain
 from torchbasics.check.step import Array, Step
 
+# Characters of a formula that a reader still takes in.
+LONGEST = 160
+
 
 class Scene:
     """A step, what its forward sweep was recognised as, and the ways from the quantity to each frontier."""
@@ -97,15 +100,32 @@ class Scene:
         written = [chain.written(step.of) for chain in self.chains]
         known = sum(self.s * whole for chain in self.chains if (whole := self._whole(chain)) is not None)
         if not agree(step.right, known + self.penalty, step.rounding):
-            written += [f"the paths through {', '.join(step.paths)}" if step.paths else f"dJ/d{step.of}"]
+            written.append(self._unwritten())
         if len(written) > 3:
             written = [written[0], "...", written[-1]]
+        if sum(len(text) for text in written) > LONGEST:
+            ends = [f"d{chain.frontier}" for chain in self.chains if chain.frontier != self.graph.sink]
+            give = "give" if len(ends) > 1 else "gives"
+            written = [f"what {', '.join(_ends_of(ends)) or 'J'} {give} by the chain rule"]
+        if len(written) == 1:
+            written = [re.sub(r"^\((what [^()]*)\)$", r"\1", written[0])]
         body = " + ".join(written)
         if front and " + " in body:
             body = f"({body})"
         if self.penalty.any():
             body += f" + {self.penalty_text()}"
         return re.sub(r" +", " ", f"{step.name} = {front}{body}").replace("+ -", "- ")
+
+    def _unwritten(self) -> str:
+        """The part of the right value for which no formula was found, by where it comes from."""
+        step, known = self.step, {chain.frontier for chain in self.chains}
+        missing = [frontier for frontier in step.paths if frontier not in known]
+        if not self.chains and missing in ([], ["J"]):
+            whole = step.vjp(self.graph.sink, step.of, np.ones_like(step.forward.get(self.graph.sink, np.ones(()))))
+            scaled = whole is not None and step.m > 1 and agree(step.overall, step.m * whole, 100 * step.rounding)
+            return f"m dJ/d{step.of}" if scaled else f"dJ/d{step.of}"
+        named = [f"dJ/d{step.of} by itself" if frontier == "J" else frontier for frontier in missing or step.paths]
+        return f"what comes through {' and '.join(_ends_of(named))}"
 
     def penalty_text(self) -> str:
         """The regularisation's term in the notes' symbols."""
@@ -119,3 +139,8 @@ class Scene:
             if name.lower().startswith(("lam", "reg", "l2", "weight_decay", "wd", "beta_reg")):
                 return name, value
         return "lambda", 0.0
+
+
+def _ends_of(names: list[str]) -> list[str]:
+    """The first and the last of many."""
+    return names if len(names) < 4 else [names[0], "...", names[-1]]

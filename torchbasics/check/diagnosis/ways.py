@@ -23,6 +23,9 @@ class Candidate:
     free: Real | None = None
     """The value may be off by any multiple of this."""
 
+    certain: bool = True
+    """Whether nothing but this mistake gives the value; a small fraction may be anybody's."""
+
 
 class Chain:
     """All ways from `of` to one frontier."""

@@ -1,12 +1,13 @@
 """Mistakes that are seen in the gradient as a whole: lost paths, L2, transposes, lost axes, other gradients added."""
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
 
 from torchbasics.check.diagnosis import scale
 from torchbasics.check.diagnosis.activation import recognised, slips
-from torchbasics.check.diagnosis.edges import series
+from torchbasics.check.diagnosis.edges import agree, series
 from torchbasics.check.diagnosis.normalisation import path_kind
 from torchbasics.check.diagnosis.regularisation import penalty_text
 from torchbasics.check.diagnosis.scene import Scene
@@ -22,9 +23,33 @@ def candidates(scene: Scene) -> Iterator[Candidate]:
     yield from between(scene)
     yield from shapes(scene)
     yield from added(scene)
+    yield from given(scene)
+    yield from overwritten(scene)
     if scene.carries():
         lost = "nothing is passed on to this step from the one after it: {formula}"
         yield Candidate("carry_dropped", lost, np.zeros_like(scene.step.right))
+
+
+def overwritten(scene: Scene) -> Iterator[Candidate]:
+    """The gradient of A = g(Z) with g' in it: dZ = dA is no copy, and dZ *= g'(Z) writes into dA too."""
+    step, A = scene.step, scene.step.forward[scene.step.of]
+    for label, Z in scene.graph.before(step.of).items() if step.of in scene.graph.order else ():
+        g = recognised(Z, A, step.rounding) if Z.shape == A.shape and scene.graph.claimed(label) else None
+        if g is not None:
+            slope = g.from_A(A) if g.from_A is not None else g.from_Z(Z)
+            applied = f"{g.text.format(Z=label, A=step.of)} is in it already, where it should be {{formula}}: "
+            text = f"{applied}d{label} = {step.name} is no copy, and what is written into the one is in the other"
+            yield Candidate("extra_output_derivative", text, step.right * slope)
+
+
+def given(scene: Scene) -> Iterator[Candidate]:
+    """What arrives at one step of a recurrence from outside, where it is all that arrives, left out."""
+    step = scene.step
+    numbered = re.search(r"\d\)?$", step.of)
+    for label in step.paths:
+        if numbered and len(step.paths) == 1 and label not in ("J", step.of) and step.forward[label].ndim == 3:
+            lost = f"d{label} isn't added at this step, where {{formula}} needs it"
+            yield Candidate("assigned_not_accumulated", lost, np.zeros_like(step.right))
 
 
 def penalties(scene: Scene) -> Iterator[Candidate]:
@@ -56,9 +81,14 @@ def penalties(scene: Scene) -> Iterator[Candidate]:
 
 def beside_penalty(scene: Scene) -> Iterator[Candidate]:
     """A wrong factor of the data's part, with the regularisation's term as it should be."""
-    if scene.penalty.any():
-        for k, id, text in (*scale.common(scene), *scale.rare(scene)):
-            yield Candidate(id, text, k * (scene.step.right - scene.penalty) + scene.penalty)
+    if not scene.penalty.any():
+        return
+    data = scene.step.right - scene.penalty
+    for k, id, text, certain in (*scale.common(scene), *scale.rare(scene)):
+        yield Candidate(id, text, k * data + scene.penalty, certain=certain)
+    if data.ndim == 2 and data.shape == data.T.shape:
+        turned = "the data's part of {formula} is transposed"
+        yield Candidate("transpose_missing", turned, data.T + scene.penalty)
 
 
 def local_derivative(scene: Scene) -> Iterator[Candidate]:
@@ -103,8 +133,13 @@ def paths(scene: Scene) -> Iterator[Candidate]:
         yield Candidate(lost, missing, step.right - part)
         sign = f"the path through {frontier} has the wrong sign: {{formula}}"
         yield Candidate("operand_sign", sign, step.right - 2 * part)
-        only = f"{step.of} is used {len(parts)} times: only the path through {frontier} is left of {{formula}}"
-        yield Candidate("carry_dropped" if carried else "assigned_not_accumulated", only, part)
+        if len(parts) > 2:
+            # Of two paths, only one left is the other left out.
+            only = f"{step.of} is used {len(parts)} times: only the path through {frontier} is left of {{formula}}"
+            yield Candidate("carry_dropped" if carried else "assigned_not_accumulated", only, part)
+        if carried and not _goes_on(scene):
+            ends = f"the sweep back through time ends at {step.of}, before all of {{formula}} is added up"
+            yield Candidate("truncated", ends, part)
         fewer = f"the path through {frontier} is divided by m - 1, not by m: {{formula}}"
         ddof = "batchnorm_ddof" if kind else "divided_by_other"
         yield Candidate(ddof, fewer, step.right + part / (step.m - 1 or 1))
@@ -113,6 +148,13 @@ def paths(scene: Scene) -> Iterator[Candidate]:
         yield Candidate("factor_two", twice, step.right - part / 2)
         lacks = f"the path through {frontier} lacks its 1/m: {{formula}}"
         yield Candidate("one_over_m_missing", lacks, step.right + (step.m - 1) * part)
+
+
+def _goes_on(scene: Scene) -> bool:
+    """Whether the user has gradients of states before this one."""
+    graph, of = scene.graph, scene.step.of
+    earlier = [label for label in graph.values if graph.order[label] < graph.order.get(of, -1)]
+    return any(series(label) == series(of) and graph.claimed(label) for label in earlier)
 
 
 def between(scene: Scene) -> Iterator[Candidate]:
@@ -158,6 +200,8 @@ def added(scene: Scene) -> Iterator[Candidate]:
     """The right value plus another gradient or array of the user's, left over from before."""
     step = scene.step
     for name, value in {**step.backward, **step.locals}.items():
-        if name != step.name and value.shape == step.right.shape and value.any():
+        # The right value itself, or the user's, under another name was not left over from before.
+        known = any(agree(value, own, 100 * step.rounding) for own in (step.right, step.yours))
+        if name != step.name and value.shape == step.right.shape and value.any() and not known:
             text = f"{name} is added to {{formula}}: it wasn't zeroed"
             yield Candidate("gradients_not_zeroed", text, step.right + value)
