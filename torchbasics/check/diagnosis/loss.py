@@ -61,6 +61,10 @@ class Cost:
         return f"{self.c:.4g} "
 
 
+FEW = 2
+"""So few entries fit anything."""
+
+
 def softmax(Z: Array, axis: int) -> Array:
     """exp(Z) over its sum along the axis."""
     shifted = np.exp(Z - Z.max(axis=axis, keepdims=True))
@@ -82,6 +86,11 @@ def labels_like(A: Array, values: Mapping[str, Array]) -> Iterator[tuple[str, Ar
                     yield label, hot.T if axis == 0 else hot
 
 
+def _meant(c: float, D: Array) -> bool:
+    """Whether the fit says something: some c makes any number of any other; that it is 2, 1/2 or 1/m has a reason."""
+    return c > 0 and (D.size > FEW or min(abs(k - round(k)) for k in (c, 1 / c)) < 1e-9 * max(c, 1 / c))
+
+
 def recognised(A_label: str, A: Array, D: Array, values: Mapping[str, Array], rounding: float) -> Iterator[Cost]:
     """The costs whose dJ/dA is D."""
     if not np.isfinite(D).all() or not D.any() or A.shape != D.shape:
@@ -91,7 +100,7 @@ def recognised(A_label: str, A: Array, D: Array, values: Mapping[str, Array], ro
             template = loss.template(A, Y)
             if np.isfinite(template).all() and template.any():
                 c = coefficient(D, template)
-                if c > 0 and agree(D, c * template, rounding):
+                if _meant(c, D) and agree(D, c * template, rounding):
                     yield Cost(loss, A_label, Y_label, A, Y, c, D)
 
 
@@ -104,7 +113,7 @@ def fused(
         guesses += [("softmax", axis, CROSS, softmax(Z, axis)) for axis in range(Z.ndim) if Z.shape[axis] > 1]
         for name, axis, loss, A in guesses:
             c = coefficient(D, A - Y)
-            if c > 0 and D.any() and agree(D, c * (A - Y), rounding):
+            if _meant(c, D) and D.any() and agree(D, c * (A - Y), rounding):
                 cost = Cost(loss, f"{name}({Z_label})", Y_label, A, Y, c, c * loss.template(A, Y))
                 yield name, axis, cost
 

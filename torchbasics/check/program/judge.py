@@ -86,7 +86,8 @@ def scale_of(checked: Run, trace: Trace) -> tuple[Scale, list[Claim]]:
     """The convention, m dJ/dZ or dJ/dZ, that leaves least wrong, and how names that stand for several values are read.
 
     `dh` before and after `dh[h <= 0] = 0` are two gradients, of h and of what it was made from: a wrong one is taken
-    for the earlier value where that leaves less wrong. Of a parameter it is always the last that counts.
+    for the earlier value where that leaves less wrong. Of a parameter it is always the last that counts. A loop's
+    gradients belong to the forward's rounds backward, or forward where that leaves less wrong.
     """
     constant = frozenset(parameters(checked))
     tolerance = 1e-6 if checked.rounding < 1e-10 else 1e-3
@@ -101,6 +102,11 @@ def scale_of(checked: Run, trace: Trace) -> tuple[Scale, list[Claim]]:
     for factor in dict.fromkeys(factors):
         scale, reading = Scale(factor, constant), checked.claims
         left = wrong(scale, reading)
+        if any(claim.mirrored is not None for claim in left):
+            tried = [c if c.mirrored is None else replace(c, candidates=[c.mirrored]) for c in reading]
+            still = wrong(scale, tried)
+            if len(still) < len(left):
+                reading, left = tried, still
         for claim in left:
             if claim.alternatives and claim.candidates[0] not in constant:
                 other = replace(claim, value=claim.alternatives[0])

@@ -4,7 +4,8 @@ Where a name is used again (A2 = relu(Z2), then A2 = A2 * D2), the first dA2 bel
 the first: the backward sweep runs backward.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from torchbasics.check.program.find import HOLDER, quantity_names
 from torchbasics.check.program.quantities import Copies, Forward
@@ -30,6 +31,9 @@ class Claim:
     line: int
     alternatives: list[int] = field(default_factory=list)
     """Earlier values of the same name: what it was before `dA1 = dA1 * D1`."""
+
+    mirrored: int | None = None
+    """What it is the gradient of if its loop goes the forward sweep's way: over examples, and not back in time."""
 
     @property
     def key(self) -> tuple[int, int]:
@@ -125,6 +129,10 @@ class Matching:
         made: list[Claim] = []
         for (_, target), found in self._exact.items():
             found.sort(key=lambda met: met.value.cut)
+            again = sorted(v.index for v in self.forward.rounds(self.forward.recording.values[target]))
+            if len(found) == len(again) > 1 and len({met.line for met in found}) == 1:
+                made += self._in_a_loop(found, again)
+                continue
             made.append(self._claim(found[-1], [target], found[:-1]))
         for (_, *versions), found in self._versions.items():
             if len(found) == 1:
@@ -134,10 +142,17 @@ class Matching:
                 made.append(self._claim(found[-1], [versions[0]], []))
         for (_, rounds), found in self._loops.items():
             if len(found) == len(rounds):
-                made += [self._claim(met, [i], []) for met, i in zip(found, reversed(rounds), strict=True)]
+                made += self._in_a_loop(found, rounds)
             else:
                 self.unmatched[found[0].name] = None
         return made
+
+    def _in_a_loop(self, found: Sequence[Met], rounds: Sequence[int]) -> list[Claim]:
+        """The first gradient belongs to the last round, unless both loops go the same way."""
+        return [
+            replace(self._claim(met, [back], []), mirrored=forth)
+            for met, back, forth in zip(found, reversed(rounds), rounds, strict=True)
+        ]
 
     def _claim(self, met: Met, candidates: list[int], earlier: list[Met]) -> Claim:
         label = f"d{self.forward.labels[candidates[0]]}"

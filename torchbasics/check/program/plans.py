@@ -16,6 +16,7 @@ from torchbasics.check.program.judge import Judged, judge, scale_of, trace_of
 from torchbasics.check.program.known import judge_forward
 from torchbasics.check.program.moved import judge_by_differences
 from torchbasics.check.program.recorded import NotRepeatable, Run, Unchecked, parameters, run
+from torchbasics.check.program.rounds import together
 from torchbasics.check.program.run import PARAMETERS, Missing
 from torchbasics.check.program.source import Program, where_it_failed
 from torchbasics.check.program.sweep import sweep
@@ -150,7 +151,7 @@ def _report(checked: Run, how: str) -> tuple[Report, list[str], bool]:
             failed = where_it_failed(error, checked.program.path)
             raise Unchecked(f"it can't be traced ({reason}), and fails a little beside its inputs ({failed})") from None
         findings, flows, flat = Findings(checked, scale, None, None), {}, False
-    report.quantities = [findings.quantity(one) for one in judged]
+    report.quantities = together([(one.arrived.claim, findings.quantity(one)) for one in judged])
     if checked.failure:
         report.quantities.append(findings.failed())
     mistaken, said = judge_forward(checked)

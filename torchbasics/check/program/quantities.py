@@ -71,6 +71,17 @@ class Forward:
             return [value]
         return sorted(found.values(), key=lambda other: other.cut)
 
+    def rounds(self, value: Value) -> list[Value]:
+        """The values that the same line of the same call made, round after round of a loop."""
+        if value.first < 0:
+            return [value]
+        at = self._frame(value.first), self._line(value.first), value.path
+        return [
+            other
+            for other in self._all()
+            if other.first >= 0 and (self._frame(other.first), self._line(other.first), other.path) == at
+        ]
+
     def _name(self, value: Value) -> str | None:
         """The name that tells most: one with a number, or else the first."""
         own = [
