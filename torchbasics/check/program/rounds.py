@@ -8,7 +8,7 @@ from torchbasics.check.report import Quantity
 
 
 def together(judged: Iterable[tuple[Claim, Quantity]]) -> list[Quantity]:
-    """The quantities in their order; numbers from one line of a loop, judged alike for the same cause, as one.
+    """The quantities in their order; numbers from one line of a loop, judged alike for the same first cause, as one.
 
     It is the round that is furthest off, under a name such as dz(1..10).
     """
@@ -32,4 +32,4 @@ def together(judged: Iterable[tuple[Claim, Quantity]]) -> list[Quantity]:
 def _kind(judged: tuple[Claim, Quantity]) -> tuple[object, ...] | None:
     claim, quantity = judged
     alike = claim.mirrored is not None and quantity.shape == () and quantity.name.endswith(")")
-    return (quantity.line, quantity.verdict, [cause.id for cause in quantity.causes]) if alike else None
+    return (quantity.line, quantity.verdict, [cause.id for cause in quantity.causes[:1]]) if alike else None
