@@ -1,20 +1,16 @@
 """A user's program from file to report: found, tapped, bound, traced, judged, whatever its style; and what can't be."""
 
 import json
-import sys
 import textwrap
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-import torchbasics
 from torchbasics.check.file import check_file
 from torchbasics.check.options import Options
 from torchbasics.check.program.source import load
 from torchbasics.check.report import Report
-from torchbasics.errors import InputError
 
 TWO_LAYER = """
 import numpy as np
@@ -381,61 +377,6 @@ def test_taps_change_nothing(tmp_path):
     assert program.namespace["f"](1, 2, 3, z=4) == plain["f"](1, 2, 3, z=4)
     assert program.namespace["count"] == plain["count"] == 2
     assert program.namespace["total"] == [1]
-
-
-def test_functions_and_networks_are_checked_from_python():
-    def forward(x, w):
-        z = x @ w
-        return np.tanh(z), (x, w, z)
-
-    def backward(dout, cache):
-        x, w, z = cache
-        dz = dout * (1 - np.tanh(z) ** 2)
-        dx = dz @ w.T
-        dw = x.T @ dz
-        return dx, dw
-
-    rng = np.random.default_rng(0)
-    inputs = {"x": rng.normal(size=(5, 3)), "w": rng.normal(size=(3, 4))}
-    report = torchbasics.check(forward, backward, inputs)
-    assert report, report
-
-    def backward(dout, cache):
-        x, w, z = cache
-        dz = dout * (1 - np.tanh(z) ** 2)
-        dx = dz @ w.T
-        dw = x.T @ dout
-        return dx, dw
-
-    report = torchbasics.check(forward, backward, inputs)
-    assert not report
-    assert wrong(report) == ["dw"]
-    with pytest.raises(InputError, match="expected functions"):
-        torchbasics.check(3)
-    with pytest.raises(InputError, match="can't be read"):
-        torchbasics.check(eval("lambda x: x"), backward, inputs)
-
-
-def test_a_check_leaves_the_process_as_it_was(tmp_path):
-    path = tmp_path / "p.py"
-    path.write_text(TWO_LAYER.replace("    Z1 =", "    np.random.seed(3); np.random.rand(2)\n    Z1 ="))
-    np.random.seed(5)
-    torch.manual_seed(5)
-    before = sys.path.copy(), torch.get_default_dtype(), np.random.get_state()[1].copy(), torch.get_rng_state()
-    assert torchbasics.check(path)
-    assert (sys.path, torch.get_default_dtype()) == before[:2]
-    assert np.array_equal(np.random.get_state()[1], before[2])
-    assert torch.equal(torch.get_rng_state(), before[3])
-
-
-def test_a_network_is_checked_from_python():
-    from torchbasics.layers import Linear, Tanh
-    from torchbasics.losses import SigmoidCrossEntropy
-    from torchbasics.network import Network
-
-    network = Network([Linear(3, 4), Tanh(), Linear(4, 1)], SigmoidCrossEntropy()).double()
-    X, Y = torch.randn(3, 6, dtype=torch.float64), torch.ones(1, 6, dtype=torch.float64)
-    assert torchbasics.check(network, X, Y)
 
 
 def test_inputs_are_never_changed(check, tmp_path):

@@ -5,12 +5,8 @@ import io
 import json
 import os
 import re
-import subprocess
-import sys
-import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,14 +17,12 @@ from reports import BREAKOUT, hostile, not_finite, one_over_m_missing, report, r
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-import torchbasics
 from torchbasics.check import transfer
 from torchbasics.check.output import board, terminal
 from torchbasics.check.output.page import fragment, page
 from torchbasics.check.output.picture import NOT_FINITE, RIGHT, TOO_LARGE, TOO_SMALL, Layout, cells
 from torchbasics.check.report import Cause, Report
 from torchbasics.errors import InputError
-from torchbasics.testing import assert_gradients
 
 # Terminal
 
@@ -304,64 +298,3 @@ def test_json_is_json_also_of_what_is_not_finite() -> None:
 
     (values,) = json.loads(json.dumps(report(not_finite()).to_json()), parse_constant=refuse)["quantities"]
     assert (values["rounding_units"], values["relative_error"], values["reference"]) == ("inf", "nan", "-inf")
-
-
-# In Python and in pytest
-
-
-def test_the_module_is_called_and_costs_nothing_before() -> None:
-    code = (
-        "import sys, types, torchbasics\n"
-        "assert 'torch' not in sys.modules\n"
-        "torchbasics.check\n"
-        "import torchbasics.testing, torchbasics.pytest_plugin\n"
-        "assert not {'torch', 'numpy'} & set(sys.modules)\n"
-        "api = types.ModuleType('api')\n"
-        "api.check = lambda *args, **options: (args, options)\n"
-        "sys.modules['torchbasics.check.api'] = api\n"
-        "assert torchbasics.check(1, 2, seed=3) == ((1, 2), {'seed': 3})\n"
-        "try: torchbasics.chekc\n"
-        "except AttributeError as error: assert 'chekc' in str(error)\n"
-        "else: raise AssertionError\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_an_assertion_fails_with_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = {
-        "right": report(right()),
-        "wrong": report(one_over_m_missing()),
-        "un": Report("u.py", "unchecked", "no J"),
-    }
-    api = SimpleNamespace(check=lambda which, **options: answers[which])
-    monkeypatch.setitem(sys.modules, "torchbasics.check.api", api)
-    assert_gradients("right", seed=1)
-    for which in ("wrong", "un"):
-        with pytest.raises(AssertionError) as failure:
-            assert_gradients(which)
-        assert str(answers[which]) in str(failure.value)
-
-
-def test_pytest_has_the_fixture_and_shows_the_report_alone(tmp_path: Path) -> None:
-    (tmp_path / "test_mine.py").write_text(
-        "import sys\n"
-        "from types import SimpleNamespace\n"
-        "from torchbasics.check.report import Report\n"
-        "def test_mine(gradients, monkeypatch):\n"
-        "    assert 'torch' not in sys.modules\n"
-        "    api = SimpleNamespace(check=lambda *args, **options: Report(args[0], 'unchecked', 'because'))\n"
-        "    monkeypatch.setitem(sys.modules, 'torchbasics.check.api', api)\n"
-        "    gradients('mine.py')\n"
-    )
-    root = Path(torchbasics.__file__).parents[1]
-    plugin = tomllib.loads((root / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]["torchbasics"]
-    command = [sys.executable, "-m", "pytest", "-p", plugin, "-p", "no:cacheprovider", str(tmp_path)]
-    environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(root), "COLUMNS": "100"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
-    assert done.returncode == 1, done.stdout
-    assert "E       could not be checked: because" in done.stdout
-    assert "test_mine - AssertionError: because" in done.stdout
-    assert ">       gradients('mine.py')" in done.stdout
-    # Of our own code nothing is to be seen.
-    assert "raise AssertionError" not in done.stdout

@@ -2,12 +2,14 @@
 
 import copy
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from torchbasics.check.given import examples
 from torchbasics.check.networks.layer import check_layer
 from torchbasics.check.networks.network import check_network
 from torchbasics.check.options import Options
@@ -30,33 +32,43 @@ def check_objects(namespace: dict[str, Any], module: str, options: Options) -> I
     held: set[type] = set()
     networks = {name: value for name, value in namespace.items() if isinstance(value, Network)}
     for name, network in networks.items():
-        yield name, _checked(name, lambda network=network: _network(network, namespace, options))
+        yield name, _reported(name, partial(_network, network, namespace, options))
         held |= {type(layer) for layer in network.sequence}
     for name, layer in namespace.items():
         if isinstance(layer, Layer):
-            yield name, _checked(name, lambda layer=layer: _layer(layer, namespace, options))
+            yield name, _reported(name, partial(_layer, layer, namespace, options))
             held.add(type(layer))
     for name, kind in namespace.items():
         own = isinstance(kind, type) and issubclass(kind, Layer) and kind.__module__ == module
         if own and kind not in held and not inspect.isabstract(kind):
-            yield name, _checked(name, lambda kind=kind: _layer(_made(kind), namespace, options))
+            yield name, _reported(name, partial(_made_layer, kind, namespace, options))
 
 
-def _checked(name: str, check: Any) -> Report:
+def checked(name: str, check: Callable[[], Report]) -> Report:
+    """What `check` gives; unchecked, and why, where the layer or the network raises. An `InputError` goes through."""
     try:
-        report: Report = check()
-    except InputError as error:
-        return Report(name, "unchecked", str(error))
+        return check()
+    except InputError:
+        raise
+    except SystemExit as error:
+        return Report(name, "unchecked", f"{name} calls sys.exit({error.code!r})")
     except Exception as error:
         first = str(error).strip().splitlines()
         return Report(
             name, "unchecked", f"{name} raises {type(error).__name__}: {first[0] if first else '(no message)'}"
         )
-    return report
+
+
+def _reported(name: str, check: Callable[[], Report]) -> Report:
+    """The same, and unchecked where the file's X, Y or A_prev can't be used."""
+    try:
+        return checked(name, check)
+    except InputError as error:
+        return Report(name, "unchecked", str(error))
 
 
 def _network(network: Network, namespace: dict[str, Any], options: Options) -> Report:
-    X, Y = namespace.get("X"), namespace.get("Y")
+    X, Y = (examples(n, namespace[n], network) if n in namespace else None for n in "XY")
     dtype = _dtype(network)
     network, drawn = _filled(network, options.seed)
     if X is None:
@@ -74,7 +86,7 @@ def _network(network: Network, namespace: dict[str, Any], options: Options) -> R
 
 
 def _layer(layer: Layer, namespace: dict[str, Any], options: Options) -> Report:
-    A_prev = namespace.get("A_prev")
+    A_prev = examples("A_prev", namespace["A_prev"], layer) if "A_prev" in namespace else None
     if A_prev is None:
         W = getattr(layer, "W", None)
         rows = W.shape[1] if isinstance(W, Tensor) and W.ndim == 2 else SIZES[0]
@@ -96,6 +108,10 @@ def _filled(module: M, seed: int) -> tuple[M, list[str]]:
         parameter = filled.get_parameter(name)
         parameter.data = torch.randn(parameter.shape, generator=generator, dtype=torch.float64).to(parameter.dtype)
     return filled, [f"zero throughout, and so drawn: {', '.join(zero)}"]
+
+
+def _made_layer(kind: type[Layer], namespace: dict[str, Any], options: Options) -> Report:
+    return _layer(_made(kind), namespace, options)
 
 
 def _made(kind: type[Layer]) -> Layer:

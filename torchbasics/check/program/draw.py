@@ -1,75 +1,44 @@
 """Inputs drawn for a program: pairwise-distinct sizes, so that a transposed or misdivided gradient shows; no zeros."""
 
-import ast
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from torchbasics.check.options import Options
-from torchbasics.check.program.find import Plan, returned_names
-from torchbasics.check.program.run import DATA, LABELS, PARAMETERS
+from torchbasics.check.program.find import Plan
+from torchbasics.check.program.held import Use, is_list
+from torchbasics.check.program.initialised import initialised, layer_shapes
+from torchbasics.check.program.roles import Role, role
+from torchbasics.check.program.run import DATA, LABELS
+from torchbasics.check.program.sizes import Layout, following, over_time
 from torchbasics.check.program.source import Program
 from torchbasics.check.program.tape import is_float, leaves
 from torchbasics.check.program.wanted import Wanted
 from torchbasics.errors import InputError, nearest
 
-INITIALISER = re.compile(r"(initiali[sz]e|init)(_|$)", re.IGNORECASE)
+SIZES = re.compile(r"(layers?_?(dims?|sizes?)|dims|sizes|layers|n_units|architecture)", re.IGNORECASE)
 
-SIZES = re.compile(r"(layers?_?(dims?|sizes)|dims|sizes|layers|n_units|architecture)", re.IGNORECASE)
+HOLDERS = re.compile(r"\w*param\w*|theta|weights|biases|[wb]s?|model|net(work)?|nn|layers|config|cfg|hp", re.IGNORECASE)
+"""Arguments that may be taken apart in the backward function alone."""
 
 SCALARS = {
-    "lambd": 0.7, "lambda_": 0.7, "lam": 0.7, "reg": 0.7, "keep_prob": 0.8, "p": 0.8, "learning_rate": 0.1, "lr": 0.1,
-    "alpha": 0.1, "eps": 1e-5, "epsilon": 1e-5, "momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "slope": 0.1,
+    "lambd": 0.7, "lambda_": 0.7, "Lambda": 0.7, "lam": 0.7, "reg": 0.7, "reg_lambda": 0.7, "lmbda": 0.7,
+    "keep_prob": 0.8, "p": 0.8, "learning_rate": 0.1, "lr": 0.1, "eta": 0.1, "alpha": 0.1, "eps": 1e-5,
+    "epsilon": 1e-5, "momentum": 0.9,
+    "beta1": 0.9, "beta2": 0.999, "slope": 0.1,
 }  # fmt: skip
 
 WHOLE = {"stride": 2, "pad": 1, "padding": 1, "f": 3, "kernel_size": 3, "pool_size": 2, "seed": 1, "axis": 0}
 
+CHANNELS = re.compile(r"C|C_?in|c_in|n_C_prev|(in_)?channels|D")
 
-@dataclass(frozen=True)
-class Layout:
-    """How a file lays out its arrays."""
+FILTERS = re.compile(r"F|n_?F|C_?out|c_out|out_channels|n(um)?_filters")
 
-    examples: str
-    """"last" or "first"."""
-
-    weights: str
-    """"out, in" or "in, out"."""
-
-    bias: str
-    """"column", "row" or "vector"."""
-
-    labels: str = "binary"
-    """"binary", "one-hot" or "classes"."""
-
-
-def layouts() -> Iterator[Layout]:
-    """The layouts in the order in which they are tried."""
-    for labels in ("binary", "one-hot", "classes"):
-        yield Layout("last", "out, in", "column", labels)
-        yield Layout("last", "in, out", "column", labels)
-        yield Layout("first", "in, out", "vector", labels)
-        yield Layout("first", "in, out", "row", labels)
-        yield Layout("first", "out, in", "vector", labels)
-
-
-def sizes(generator: np.random.Generator, options: Options, depth: int, layout: Layout) -> dict[str, int]:
-    """Pairwise distinct sizes: m and n0, ..., nL first, everything else by name as it comes."""
-    many = iter(int(n) for n in generator.permutation(np.arange(3, 12)))
-    sizes = {"m": next(many)}
-    if options.layers:
-        sizes.update({f"n{layer}": n for layer, n in enumerate(options.layers)})
-        while sizes["m"] in options.layers:
-            sizes["m"] = next(many)
-    else:
-        sizes.update({f"n{layer}": next(many) for layer in range(depth)})
-        sizes[f"n{depth}"] = 1 if layout.labels == "binary" else next(many)
-    sizes["L"] = max(int(name[1:]) for name in sizes if re.fullmatch(r"n\d+", name))
-    for name in ("n_a", "T", "n_y", "n_H", "n_W", "n_C_prev", "n_C", "n_c"):
-        sizes[name] = next(many, 0) or int(generator.integers(12, 20))
-    return sizes
+LONE = ("column", "matrix", "vector", "flat", "scalar")
+"""What a lone w may be: (n, 1) with a scalar b, (n_y, n) with a column, (n,) with y (m,), (n,) with
+y (m, 1), a number with x (m,)."""
 
 
 class Drawing:
@@ -87,94 +56,118 @@ class Drawing:
     ) -> None:
         self.program, self.plan, self.wanted = program, plan, wanted
         self.layout, self.sizes, self.generator, self.options = layout, sizes, generator, options
+        self.lone = "column"
+        self.first_is_none = False
+        """Whether a list of layers has nothing at 0, so that W[l] is layer l's."""
+
+        self.lists = wanted.has_lists()
+        self.given = {a.arg for a in program.functions[plan.forward].args.args}
+        numbers = [r.number for name in wanted.names if (r := role(name)) and r.is_weight and r.number is not None]
+        self.first = 0 if 0 in numbers else 1
+        """The number of the first layer: W0 or W1."""
 
     def draw(self) -> Iterator[dict[str, Any]]:
-        """One or two sets of inputs: a lone w may be (n, 1) with a scalar b, or (n_y, n) with a column."""
-        initialised = self._initialised()
-        before: list[tuple[int, ...]] | None = None
-        for lone in ("column", "matrix"):
-            drawn = dict(initialised)
+        """Several sets of inputs, where names leave open what they are. None where the file's own initialiser makes
+        weights that are laid out otherwise."""
+        made = initialised(self.program, self.wanted, self._size_argument, self._redrawn)
+        followed = following(self.sizes, layer_shapes(made, self.first), self.layout)
+        if followed is None or (self.layout.labels == "binary") != (followed[f"n{followed['L']}"] == 1):
+            return
+        self.sizes = followed
+        seen: list[list[tuple[int, ...]]] = []
+        for way in self._ways(self.lists):
+            self.lone, self.lists, self.first_is_none = way
+            drawn = dict(made)
             for name in self.wanted.arguments:
-                value = self._argument(name, lone)
-                if name not in drawn and value is not None:
+                value = None if name in drawn else self._argument(name)
+                if value is not None:
                     drawn[name] = value
             unknown = sorted(set(self.options.shape) - self._names(drawn))
             if unknown:
                 raise InputError(f"--shape {unknown[0]}: no such input; {nearest(unknown[0], self._names(drawn))}")
             shapes = [np.shape(value) for _, value in leaves(drawn)]
-            if shapes != before:
+            if shapes not in seen:
                 yield drawn
-            before = shapes
+            seen.append(shapes)
+
+    def _ways(self, lists: bool) -> Iterator[tuple[str, bool, bool]]:
+        binary = self.layout.labels == "binary"
+        if lists:
+            yield "matrix", True, False
+            yield "matrix", True, True
+        for lone in LONE if binary else LONE[1:2]:
+            if lone in ("column", "matrix") or (self.layout.examples, self.layout.weights) == ("first", "in, out"):
+                yield lone, False, False
 
     @staticmethod
     def _names(drawn: Mapping[str, Any]) -> set[str]:
         return {key for path, _ in leaves(dict(drawn)) for key in path if isinstance(key, str)}
 
-    def _initialised(self) -> dict[str, Any]:
-        """What the file's initialiser makes, with values of our own: its zeros and 0.01s would hide mistakes."""
-        for name, node in self.program.functions.items():
-            if not INITIALISER.match(name) or self.options.shape:
-                continue
-            arguments = {a.arg: self._size_argument(a.arg) for a in node.args.args}
-            required = node.args.args[: len(node.args.args) - len(node.args.defaults)]
-            if any(arguments[a.arg] is None for a in required):
-                continue
-            given = {n: v for n, v in arguments.items() if v is not None and n in {a.arg for a in required}}
-            try:
-                made = self.program.namespace[name](**given)
-            except Exception:
-                continue
-            named = self._named_result(node, made)
-            if named:
-                return named
-        return {}
-
-    def _named_result(self, node: ast.FunctionDef, made: Any) -> dict[str, Any]:
-        if isinstance(made, dict):
-            holder = next((a for a in self.wanted.arguments if PARAMETERS.fullmatch(a)), None)
-            made = {key: self._redrawn(key, value) for key, value in made.items()}
-            return {holder: made} if holder else made
-        names = returned_names(node)
-        parts = made if isinstance(made, tuple) else (made,)
-        return {n: self._redrawn(n, v) for n, v in zip(names, parts, strict=False) if n in self.wanted.arguments}
-
     def _redrawn(self, name: str, value: Any) -> Any:
         if not is_float(value) and not (isinstance(value, int) and not isinstance(value, bool)):
             return value
-        return self._values(name, tuple(np.shape(value)))
+        return self._values(name, self.options.shape.get(name, tuple(np.shape(value))))
 
     def _size_argument(self, name: str) -> Any:
         L, sizes = self.sizes["L"], self.sizes
         layers = [sizes[f"n{layer}"] for layer in range(L + 1)]
-        if SIZES.fullmatch(name):
+        found = self._at_hand(name)
+        if SIZES.fullmatch(name) and not (isinstance(found, list) and any(isinstance(part, dict) for part in found)):
             return layers
-        if re.fullmatch(r"n_?x|dim|n_?in|n_features|n|input_?(dim|size)|D|num_px", name):
+        if found is not None:
+            return found
+        if re.fullmatch(r"n_?x|dim|n_?in|n_features|n|input_?(dim|size)|D|num_px|n_inputs?", name):
             return layers[0]
-        if re.fullmatch(r"n_?y|n_?out|output_?(dim|size)|C|n_classes", name):
+        if re.fullmatch(r"n_?y|n_?out|output_?(dim|size)|C|n_classes|num_classes|n_outputs?", name):
             return layers[-1]
         if match := re.fullmatch(r"n_?h?_?(\d)", name):
             return sizes.get(f"n{match[1]}")
         if re.fullmatch(r"n_?h|n_?hidden|hidden_?(dim|size|units)?|H|M|K", name):
             return layers[1] if L > 1 else None
         if name in ("X", "Y", "x", "y"):
-            return self._argument(name, "column")
+            return self._argument(name)
         return None
 
-    def _argument(self, name: str, lone: str) -> Any:
+    def _argument(self, name: str) -> Any:
         if name in self.options.shape:
             return self._values(name, self.options.shape[name])
-        keys = (*self.wanted.keys.get(name, ()), *self._numbered(name))
-        if PARAMETERS.fullmatch(name):
-            return {key: self._named(key, lone) for key in keys} if keys else None
-        if re.fullmatch(r"h(yper)?_?param\w*|\w+_params?|config|cfg|hp", name):
-            return {key: self._named(key, lone) for key in keys}
-        return self._named(name, lone)
+        use = self.wanted.uses.get(name, Use())
+        # What the backward sweep takes apart may be the cache.
+        if DATA.fullmatch(name) or LABELS.fullmatch(name) or (name not in self.given and not HOLDERS.fullmatch(name)):
+            use = Use()
+        value = self._held(name, use, None)
+        return self._at_hand(name) if value is None else value
 
-    def _numbered(self, holder: str) -> list[str]:
-        layers = range(1, self.sizes["L"] + 1)
-        return [f"{stem}{layer}" for layer in layers for stem in self.wanted.stems.get(holder, ())]
+    def _held(self, name: str, use: Use, layer: int | None) -> Any:
+        """What a program takes apart as `use` says; of one layer, or of all of them."""
+        if use.parts and not use.is_array:
+            values = tuple(self._held(part, inner, layer) for part, inner in use.parts)
+            return None if any(value is None for value in values) else values
+        if self.lists and is_list(name, use):
+            assert use.element is not None
+            layers = [self._held(name, use.element, number) for number in range(1, self.sizes["L"] + 1)]
+            return None if any(value is None for value in layers) else [None, *layers] if self.first_is_none else layers
+        if use.keys or use.stems:
+            held = {key: self._held(key, inner, layer) for key, inner in use.keys.items()}
+            for number in range(self.first, self.first + self.sizes["L"]):
+                of = number + 1 - self.first
+                for stem, inner in use.stems.items():
+                    nested = self._held(stem, inner, of) if inner.is_container else self._named(f"{stem}{number}")
+                    held.setdefault(f"{stem}{number}", nested)
+            return {key: value for key, value in held.items() if value is not None} or None
+        return self._named(name, layer)
 
-    def _named(self, name: str, lone: str) -> Any:
+    def _at_hand(self, name: str) -> Any:
+        """What the file itself has under that name, such as its nn_architecture; arrays are its data of before."""
+        found = self.program.namespace.get(name, self.program.namespace.get(name.upper()))
+        return found if isinstance(found, list | dict) and not any(is_float(v) for _, v in leaves(found)) else None
+
+    def missed(self, key: str) -> Any:
+        """The value for a key that a run has asked for."""
+        self.lone = "matrix"
+        return self._named(key)
+
+    def _named(self, name: str, layer: int | None = None) -> Any:
         if name in self.options.shape:
             return self._values(name, self.options.shape[name])
         if name in SCALARS:
@@ -187,46 +180,55 @@ class Drawing:
             return self.sizes["L"]
         if LABELS.fullmatch(name):
             return self._labels()
-        shape = self._shape(name, lone)
-        return None if shape is None else self._values(name, shape)
+        shape = self._shape(name, layer)
+        if shape is None:
+            return self._size_argument(name) if SIZES.fullmatch(name) else None
+        return self._values(name, shape)
 
-    def _shape(self, name: str, lone: str) -> tuple[int, ...] | None:
+    def _shape(self, name: str, layer: int | None) -> tuple[int, ...] | None:
         sizes, layout = self.sizes, self.layout
-        n_a, n_x, n_y = sizes["n_a"], sizes["n0"], sizes["n_y"]
-        recurrent = {"Wax": (n_a, n_x), "Waa": (n_a, n_a), "Wya": (n_y, n_a), "ba": (n_a, 1), "by": (n_y, 1),
-                     "a0": (n_a, sizes["m"]), "Wxh": (n_a, n_x), "Whh": (n_a, n_a), "Why": (n_y, n_a),
-                     "bh": (n_a, 1)}  # fmt: skip
-        keys = {key for keys in self.wanted.keys.values() for key in keys}
-        if {"Wf", "Wo"} <= keys:
-            gates = {f"W{gate}": (n_a, n_a + n_x) for gate in "fiuco"} | {f"b{gate}": (n_a, 1) for gate in "fiuco"}
-            states = dict.fromkeys(("a_prev", "c_prev", "a0", "c0"), (n_a, sizes["m"]))
-            recurrent |= {**gates, **states, "Wy": (n_y, n_a), "xt": (n_x, sizes["m"])}
-        if keys & recurrent.keys() and name in recurrent:
+        recurrent = over_time(sizes, self.wanted.keys)
+        if name in recurrent:
             return recurrent[name]
-        if name in ("a_prev", "xt") and keys & recurrent.keys():
-            return (n_a if name == "a_prev" else n_x, sizes["m"])
         if name in self.wanted.dimensions:
             unpacked = self.wanted.dimensions[name]
-            if len(unpacked) > 2 or not DATA.fullmatch(name):
-                return tuple(self._dimension(dimension) for dimension in unpacked)
-        L = sizes["L"]
+            if len(unpacked) > 2 or (not DATA.fullmatch(name) and role(name) is None):
+                return self._unpacked(name, unpacked)
         if re.fullmatch(r"(A|a)_?prev|[Xx]", name) and re.search("conv|pool", self.plan.forward):
             return (sizes["m"], 6, 7, sizes["n_C_prev"])
         if DATA.fullmatch(name):
+            if self.lone == "scalar":
+                return (sizes["m"],)
             return (sizes["n0"], sizes["m"]) if layout.examples == "last" else (sizes["m"], sizes["n0"])
-        if match := re.fullmatch(r"[Ww]_?(\d*)", name):
-            layer = int(match[1] or 1)
-            if not match[1] and lone == "column":
-                return (sizes["n0"], 1)
-            out, into = sizes.get(f"n{layer}", 1), sizes.get(f"n{layer - 1}", 1)
-            return (out, into) if layout.weights == "out, in" else (into, out)
-        if match := re.fullmatch(r"(b|beta|gamma|bias)_?(\d*)", name):
-            layer = int(match[2] or (L if match[1] in ("b", "bias") else 0))
-            if match[1] in ("b", "bias") and not match[2] and lone == "column":
-                return ()
-            n = sizes.get(f"n{layer}", sizes["n0"])
-            return {"column": (n, 1), "row": (1, n), "vector": (n,)}[layout.bias]
-        return (sizes["n0"], 1) if re.fullmatch(r"theta", name) else None
+        if match := re.fullmatch(r"(beta|gamma)_?(\d*)", name):
+            return self._bias(sizes.get(f"n{int(match[2] or 0)}", sizes["n0"]))
+        known = role(name)
+        if known is None:
+            return None
+        if known.is_lone and not known.is_weight and (filters := self._filters()):
+            return filters
+        shape = self._weight_or_bias(known, layer)
+        if re.match(r"[Tt]heta_?\d", name) and self.wanted.adds_ones and shape is not None and len(shape) == 2:
+            # The bias is a column of it, and ones are put beside X.
+            return (shape[0], shape[1] + 1) if self.layout.weights == "out, in" else (shape[0] + 1, shape[1])
+        return shape
+
+    def _filters(self) -> tuple[int, ...] | None:
+        """The shape of a convolution's b, where W's four sizes have names."""
+        for name, dimensions in self.wanted.dimensions.items():
+            known = role(name)
+            if known is not None and known.is_weight and len(dimensions) == 4:
+                named = [dimension for dimension in dimensions if FILTERS.fullmatch(dimension)]
+                return (self._dimension(named[0]),) if named else None
+        return None
+
+    def _unpacked(self, name: str, dimensions: tuple[str, ...]) -> tuple[int, ...]:
+        """A shape by the names that the program gives its sizes."""
+        channels = next(
+            (d for ds in self.wanted.dimensions.values() if len(ds) == 4 for d in ds if CHANNELS.fullmatch(d)), ""
+        )
+        known = {"_": channels} if len(dimensions) == 4 and channels and channels not in dimensions else {}
+        return tuple(self._dimension(known.get(dimension, dimension)) for dimension in dimensions)
 
     def _dimension(self, name: str) -> int:
         """A size by the name that the program gives it; 6 and 7 pixels, filters of 3."""
@@ -246,6 +248,28 @@ class Drawing:
             self.sizes[name] = next(n for n in range(4, 40) if n not in taken)
         return self.sizes[name]
 
+    def _weight_or_bias(self, known: Role, layer: int | None) -> tuple[int, ...] | None:
+        sizes, L = self.sizes, self.sizes["L"]
+        if known.word:
+            layer = 1 if known.word == "hidden" else L
+        elif known.number is not None:
+            layer = known.number + 1 - self.first
+        if layer is None and self.lone != "matrix":
+            if not known.is_weight:
+                return ()
+            return {"column": (sizes["n0"], 1), "vector": (sizes["n0"],), "flat": (sizes["n0"],), "scalar": ()}[
+                self.lone
+            ]
+        if layer is not None and not 1 <= layer <= L:
+            return None
+        if not known.is_weight:
+            return self._bias(sizes[f"n{layer or L}"])
+        out, into = sizes[f"n{layer or 1}"], sizes[f"n{(layer or 1) - 1}"]
+        return (out, into) if self.layout.weights == "out, in" else (into, out)
+
+    def _bias(self, n: int) -> tuple[int, ...]:
+        return {"column": (n, 1), "row": (1, n), "vector": (n,)}[self.layout.bias]
+
     def _labels(self) -> Any:
         n, m = self.sizes[f"n{self.sizes['L']}"], self.sizes["m"]
         if self.layout.labels == "classes":
@@ -255,6 +279,8 @@ class Drawing:
             Y = np.eye(n)[:, classes]
         else:
             Y = (self.generator.permutation(n * m).reshape(n, m) % 2).astype(float)
+        if self.lone in ("vector", "scalar"):
+            return Y.reshape(-1)
         return Y if self.layout.examples == "last" else np.ascontiguousarray(Y.T)
 
     def _values(self, name: str, shape: tuple[int, ...]) -> Any:

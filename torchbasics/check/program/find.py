@@ -15,19 +15,35 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from torchbasics.check.options import Options
+from torchbasics.check.program.calls import below, graph
+from torchbasics.check.program.patterns import (
+    BACKWARD,
+    COMBINED,
+    COST,
+    FORWARD,
+    GRADIENTS,
+    PREDICTOR,
+    TRAINING,
+    nothing_found,
+    snake,
+)
 from torchbasics.check.program.source import Program
 from torchbasics.errors import InputError, nearest
 
-FORWARD = re.compile(r"(^|_|\.)(forward|feed_?forward|fwd|fprop|forward_?(prop\w*|pass))(?=_|$)", re.IGNORECASE)
-BACKWARD = re.compile(r"(^|_|\.)(backward|backprop\w*|bwd|bprop|backward_?(prop\w*|pass))(?=_|$)", re.IGNORECASE)
-COST = re.compile(r"(^|_)(cost|loss|J|cross_entropy|objective)(?=_|$)", re.IGNORECASE)
-COMBINED = re.compile(r"(^|_)(propagate|propagation|loss|cost|step|gradients?|grads?)(?=_|$)", re.IGNORECASE)
-GRADIENT = re.compile(r"^(d_?[A-Za-z]\w*|grads?\w*|gradients?\w*)$")
+GRADIENT = re.compile(r"^(d_?[A-Za-z]\w*|grads?\w*|gradients?\w*|(delta_)?nabla_?\w+|[A-Za-z]\w*_grad(ient)?s?)$")
 _NO_GRADIENT = re.compile(
-    r"^(data\w*|dim\w*|dtype|depth|dot|dropout\w*|dict\w*|def\w*|delta|decay\w*|degree\w*|den\w*)$"
+    r"^(data\w*|dim\w*|dtype|depth|dot|dropout\w*|dict\w*|def\w*|delta|decay\w*|degree\w*|den\w*|"
+    r"(requires|no|check|num|numerical|approx)_\w+)$"
 )
 
 HOLDER = re.compile(r"(grads?|gradients?|derivatives?)(_\w+)?", re.IGNORECASE)
+COST_NAME = re.compile(r"J|cost|loss|total_(cost|loss)|data_loss|L|E", re.IGNORECASE)
+
+_PARAMETER = re.compile(r"theta\w*|w|W|weights?|params?|parameters|beta|coefs?|coefficients")
+_LONE = re.compile(r"grads?|gradients?|d_?J|d_?L|nabla|derivatives?|d")
+_DATA = re.compile(r"[Xx](_\w+)?|inputs?|data|features")
+_SAME = ("squeeze", "float", "array", "asarray", "copy", "ravel", "tuple", "list", "dict", "asscalar")
+
 _SUFFIX = re.compile(r"_?(temp|tmp|total|sum|new|final|all|t|l|curr|current)$")
 
 
@@ -59,38 +75,31 @@ def find(program: Program, options: Options) -> list[Plan]:
     for given in (options.forward, options.cost, options.backward):
         if given is not None and given not in functions:
             raise InputError(f"{program.path}: no function is called {given!r}; {nearest(given, functions)}")
-    if not functions:
-        raise InputError(
-            f"{program.path}: it defines no function; expected a forward and a backward one, such as "
-            "forward_propagation and backward_propagation, or propagate"
-        )
-    calls = {name: _calls(node) & functions.keys() for name, node in functions.items()}
+    calls = graph(functions)
 
     def roots(pattern: re.Pattern[str]) -> list[str]:
-        named = [name for name in functions if pattern.search(_snake(name))]
-        below = {called for name in named for called in _reach(name, calls)}
-        return [name for name in named if name not in below]
+        """Those of that kind that no other of the kind calls; what trains or compares gradients calls them all."""
+        named = [n for n in functions if pattern.search(snake(n)) and not TRAINING.search(snake(n))]
+        inside = {called for name in named for called in below(name, calls)}
+        return [name for name in named if name not in inside]
 
     backward = [options.backward] if options.backward else roots(BACKWARD)
     forward = [options.forward] if options.forward else [name for name in roots(FORWARD) if not BACKWARD.search(name)]
-    cost = [options.cost] if options.cost else [n for n in roots(COST) if not _has_gradients(functions[n])]
+    cost = [options.cost] if options.cost else [n for n in roots(COST) if _is_cost(functions[n])]
     if options.forward and not options.backward and _has_gradients(functions[options.forward]):
         return [Plan(options.forward, options.cost, None)]
-    plans = [_plan(name, forward, cost, functions) for name in backward] if forward else []
+    if not backward and (forward or cost):
+        # gradient(theta, X, y) beside cost(theta, X, y); what returns its cost as well is on its own.
+        several = [n for n in roots(GRADIENTS) if len(functions[n].args.args) > 1]
+        backward = [n for n in several if not any(COST_NAME.fullmatch(r or "") for r in returned_names(functions[n]))]
+    plans = [plan for name in backward if (plan := _plan(name, forward, cost, functions, calls)) is not None]
     if not options.backward:
-        used = {called for plan in plans for name in plan.called for called in (name, *_reach(name, calls))}
+        used = {called for plan in plans for name in plan.called for called in (name, *below(name, calls))}
         alone = [name for name in roots(COMBINED) if _has_gradients(functions[name]) and name not in used]
         # What calls a forward and a backward function of the file is the training, not a derivation.
-        plans += [Plan(name, None, None) for name in alone if not _reach(name, calls) & used]
+        plans += [Plan(name, None, None) for name in alone if not below(name, calls) & used]
     if not plans:
-        missing = "backward" if forward else "forward" if backward else "forward or backward"
-        wanted = {"backward": "backward_propagation", "forward": "forward_propagation"}.get(missing, "propagate")
-        close = difflib.get_close_matches(wanted, functions, n=1, cutoff=0.5)
-        hint = f"; did you mean {close[0]!r} for it? Then say so with" if close else "; name it with"
-        raise InputError(
-            f"{program.path}: no {missing} function is recognised among {', '.join(functions)}{hint} "
-            "--forward NAME and --backward NAME"
-        )
+        raise InputError(f"{program.path}: {nothing_found(program, forward, backward)}")
     return [branch for plan in plans for branch in _branches(plan, functions)]
 
 
@@ -101,8 +110,9 @@ def returned_names(function: ast.FunctionDef) -> list[str | None]:
         return []
     value = max(returns, key=lambda node: node.lineno).value
     assert value is not None
-    parts = value.elts if isinstance(value, ast.Tuple) else [value]
-    return [_name(part) for part in parts]
+    names = [_name(part) for part in (value.elts if isinstance(value, ast.Tuple) else [value])]
+    # What a function called cost returns is the cost.
+    return ["J"] if names == [None] and _is_cost(function) else names
 
 
 def returned_gradients(function: ast.FunctionDef) -> dict[tuple[int, ...], str]:
@@ -134,6 +144,15 @@ def returned_gradients(function: ast.FunctionDef) -> dict[tuple[int, ...], str]:
             found[place] = name
 
     look(value, () if isinstance(value, ast.Tuple | ast.List) else (0,))
+    arguments = [a.arg for a in function.args.args]
+    owners = [name for name in arguments if _PARAMETER.fullmatch(name)]
+    if len(owners) == 1 and not any(is_gradient(name) for name in arguments):
+        # Of gradient(theta, X, y) the only thing that is returned beside the cost is theta's, whatever it is called.
+        count = len(value.elts) if isinstance(value, ast.Tuple) else 1
+        own = [(n,) for n in range(count) if not COST_NAME.fullmatch(found.get((n,), ""))]
+        nameless = own[0] not in found and GRADIENTS.search(snake(function.name)) if len(own) == 1 else None
+        if nameless or (len(own) == 1 and _LONE.fullmatch(found.get(own[0], ""))):
+            found[own[0]] = f"d{owners[0]}"
     return found
 
 
@@ -143,6 +162,10 @@ def _gradient_in(node: ast.expr) -> str | None:
             return name
         case ast.UnaryOp(operand=inner) | ast.Attribute(value=inner, attr="T"):
             return _gradient_in(inner)
+        case ast.Call(
+            func=ast.Attribute(value=ast.Name(id=name), attr="ravel" | "flatten" | "reshape" | "squeeze" | "copy")
+        ):
+            return name if name != "np" else _name(node)
         case ast.BinOp(left=left, op=ast.Mult() | ast.Div() | ast.Add() | ast.Sub(), right=right):
             names = [name for name in (_gradient_in(left), _gradient_in(right)) if name and is_gradient(name)]
             return names[0] if len(names) == 1 else None
@@ -152,12 +175,10 @@ def _gradient_in(node: ast.expr) -> str | None:
 
 
 def reachable(program: Program, names: tuple[str, ...]) -> list[ast.FunctionDef]:
-    """The functions and everything of the file that they call."""
+    """The functions of these names and everything of the file that they call."""
     functions = program.functions
-    calls = {name: _calls(node) & functions.keys() for name, node in functions.items()}
-    return [
-        functions[name] for name in dict.fromkeys(n for name in names for n in (name, *sorted(_reach(name, calls))))
-    ]
+    calls = graph(functions)
+    return [functions[name] for name in dict.fromkeys(n for name in names for n in (name, *sorted(below(name, calls))))]
 
 
 def is_gradient(name: str) -> bool:
@@ -168,7 +189,8 @@ def is_gradient(name: str) -> bool:
 def quantity_names(name: str) -> Iterator[str]:
     """What a gradient may be the gradient of: dA_prev_temp -> A_prev_temp, A_prev; dJ_dW1 -> W1; delta2 -> Z2."""
     for pattern in (
-        r"d_?(?:J|L|cost|loss)_?d_?(\w+)",
+        r"d_?(?:J|j|L|l|E|cost|loss)_?d_?(\w+)",
+        r"(?:delta_)?nabla_?([A-Za-z]\w*)",
         r"(?:grads?|gradients?)_?([A-Za-z]\w*)",
         r"(\w+?)_?(?:grads?|gradients?)",
         r"d_?(\w+)",
@@ -182,18 +204,37 @@ def quantity_names(name: str) -> Iterator[str]:
         yield f"Z{match[1]}"
 
 
-def _plan(backward: str, forward: list[str], cost: list[str], functions: dict[str, ast.FunctionDef]) -> Plan:
-    """The forward and the cost whose names are most like the backward's: with_dropout goes with with_dropout."""
+def _plan(
+    backward: str,
+    forward: list[str],
+    cost: list[str],
+    functions: dict[str, ast.FunctionDef],
+    calls: dict[str, set[str]],
+) -> Plan | None:
+    """The forward and the cost whose names are most like the backward's: with_dropout goes with with_dropout.
+
+    Where nothing is called forward, a cost that takes the data itself, or a function such as predict that does.
+    """
     stem = BACKWARD.sub("", backward)
 
     def likeness(name: str, pattern: re.Pattern[str]) -> float:
         return difflib.SequenceMatcher(None, stem, pattern.sub("", name)).ratio()
 
-    best = max(forward, key=lambda name: likeness(name, FORWARD))
     upstream = {a.arg for a in functions[backward].args.args}
     has_upstream = any(UPSTREAM.fullmatch(name) for name in upstream)
     chosen = max(cost, key=lambda name: likeness(name, COST)) if cost and not has_upstream else None
-    return Plan(best, chosen, backward)
+    if not forward and chosen is not None and _takes_data(functions[chosen]):
+        return Plan(chosen, None, backward)
+    if not forward and chosen is not None:
+        named = [n for n in functions if PREDICTOR.search(snake(n)) and _takes_data(functions[n]) and n != chosen]
+        forward = [n for n in named if n in calls[backward]] or named
+    if not forward:
+        return None
+    return Plan(max(forward, key=lambda name: likeness(name, FORWARD)), chosen, backward)
+
+
+def _takes_data(node: ast.FunctionDef) -> bool:
+    return any(_DATA.fullmatch(a.arg) for a in node.args.args)
 
 
 UPSTREAM = re.compile(
@@ -216,9 +257,9 @@ def _branches(plan: Plan, functions: dict[str, ast.FunctionDef]) -> list[Plan]:
     return [replace(plan, settings=(("mode", mode),)) for mode in modes]
 
 
-def _snake(name: str) -> str:
-    """lossFun -> loss_Fun."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+def _is_cost(node: ast.FunctionDef) -> bool:
+    name = snake(node.name)
+    return bool(COST.search(name)) and not GRADIENTS.search(name) and not _has_gradients(node)
 
 
 def _has_gradients(node: ast.FunctionDef) -> bool:
@@ -226,27 +267,10 @@ def _has_gradients(node: ast.FunctionDef) -> bool:
     return any(is_gradient(name) for name in names)
 
 
-def _calls(node: ast.FunctionDef) -> set[str]:
-    return {
-        part.func.id for part in ast.walk(node) if isinstance(part, ast.Call) and isinstance(part.func, ast.Name)
-    } - {node.name}
-
-
-def _reach(name: str, calls: dict[str, set[str]]) -> set[str]:
-    seen: set[str] = set()
-    stack = list(calls[name])
-    while stack:
-        called = stack.pop()
-        if called not in seen:
-            seen.add(called)
-            stack += calls[called]
-    return seen
-
-
 def _name(node: ast.expr) -> str | None:
     match node:
         case ast.Name(id=name):
             return name
-        case ast.Call(args=[ast.Name(id=name)]):
+        case ast.Call(func=ast.Name(id=call) | ast.Attribute(attr=call), args=[ast.Name(id=name)]) if call in _SAME:
             return name
     return None

@@ -8,7 +8,7 @@ notes, examples first with W (n_prev, n), examples first with W (n, n_prev) as i
 import ast
 import copy
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from types import ModuleType
 from typing import Any
@@ -17,11 +17,15 @@ import numpy as np
 import torch
 
 from torchbasics.check.options import Options
-from torchbasics.check.program.draw import SCALARS, Drawing, layouts, sizes
-from torchbasics.check.program.find import Plan, reachable
+from torchbasics.check.program.calls import globals_read
+from torchbasics.check.program.draw import HOLDERS, SCALARS, Drawing
+from torchbasics.check.program.find import Plan, is_gradient, quantity_names, reachable
+from torchbasics.check.program.held import Use
+from torchbasics.check.program.run import DATA, LABELS, PARAMETERS, Missing, forward
+from torchbasics.check.program.sizes import layouts, sizes
 from torchbasics.check.program.source import Program, where_it_failed
-from torchbasics.check.program.tape import leaves, put
-from torchbasics.check.program.wanted import depth, wanted
+from torchbasics.check.program.tape import is_float, leaves, plain, put
+from torchbasics.check.program.wanted import Wanted, depth, wanted
 from torchbasics.errors import InputError
 
 
@@ -32,10 +36,11 @@ def candidates(program: Program, plan: Plan, options: Options) -> Iterator[tuple
     Raises `InputError` where the file's own `inputs` or initialiser fails.
     """
     generator = np.random.default_rng(options.seed)
-    framework = "torch" if _is_torch(program, plan) else "numpy"
+    framework = "torch" if frameworks(program, plan) == {"torch"} else "numpy"
     own = _own_inputs(program, options)
     if own is not None:
-        yield _convert(own, framework, options), "inputs: the file's own", "own"
+        how = "inputs: the file's own" if program.inputs is None else "inputs: as given"
+        yield _convert(own, framework, options), how, "own"
         return
     asked = wanted(program, plan)
     at_hand = {name: program.namespace[name] for name in asked.arguments if _holds_arrays(program.namespace.get(name))}
@@ -46,6 +51,9 @@ def candidates(program: Program, plan: Plan, options: Options) -> Iterator[tuple
             "inputs: the file's own " + ", ".join(at_hand),
             "at hand",
         )
+    _explore(program, plan, asked)
+    how = f"inputs: drawn, seed {options.seed}{_beside(program, plan)}"
+    later: list[dict[str, Any]] = []
     for layout in layouts():
         if layout.labels != "binary" and options.layers and options.layers[-1] == 1:
             # Of a single class every label is 1.
@@ -53,7 +61,107 @@ def candidates(program: Program, plan: Plan, options: Options) -> Iterator[tuple
         chosen = sizes(generator, options, depth(asked), layout)
         drawing = Drawing(program, plan, asked, layout, chosen, generator, options)
         for drawn in drawing.draw():
-            yield _convert(drawn, framework, options), f"inputs: drawn, seed {options.seed}", layout.labels
+            inputs, fits = _tried(program, plan, drawing, _convert(drawn, framework, options))
+            if fits:
+                yield inputs, how, layout.labels
+            elif fits is not None:
+                later.append(inputs)
+    for inputs in later:
+        yield inputs, how, "unlikely"
+
+
+class _Asking(dict[str, Any]):
+    """Parameters that are drawn when they are asked for."""
+
+    def __init__(self, known: dict[str, Any], draw: Callable[[str], Any]) -> None:
+        super().__init__(known)
+        self.draw = draw
+
+    def __missing__(self, key: str) -> Any:
+        value = self.draw(key) if isinstance(key, str) else None
+        if value is None:
+            raise KeyError(key)
+        self[key] = value
+        return value
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """As a dict's; what can be drawn is there."""
+        with suppress(KeyError):
+            return self[key]
+        return default
+
+
+def _tried(
+    program: Program, plan: Plan, drawing: Drawing, inputs: dict[str, Any]
+) -> tuple[dict[str, Any], bool | None]:
+    """The inputs with the keys that a forward sweep asks for, and whether it runs with them; None where they tell
+    nothing, since a softmax over a single class is 1 whatever comes in.
+
+    NumPy computes with a Y of three rows beside an A of one too: where no output is as large as the labels, they don't
+    fit.
+    """
+    framework = "torch" if any(isinstance(value, torch.Tensor) for _, value in leaves(inputs)) else "numpy"
+
+    def draw(key: str) -> Any:
+        return _convert({key: drawing.missed(key)}, framework, drawing.options)[key]
+
+    known = own(inputs)
+    for path, value in list(leaves(known)):
+        if isinstance(value, np.ndarray | torch.Tensor) and is_float(value) and not LABELS.fullmatch(str(path[0])):
+            # Not the values themselves: an np.empty of the run that is judged would find its own results in it.
+            put(known, path, value * 0.5)
+    asking = {n: _Asking(v, draw) if isinstance(v, dict) and HOLDERS.fullmatch(n) else v for n, v in known.items()}
+    try:
+        outcome = forward(program, plan, program.namespace, asking, None)
+    except Missing:
+        return inputs, True
+    except Exception:
+        return inputs, False
+    for name, value in asking.items():
+        if isinstance(value, _Asking):
+            inputs[name] = {**{key: _copy(inner) for key, inner in value.items()}, **inputs[name]}
+    outputs = [plain(output) for output in outcome.outputs]
+    nothing = any(output.size > 1 and bool((output == 1).all()) for output in outputs)
+    nothing = nothing or (is_float(outcome.J) and not plain(outcome.J).any())
+    if drawing.layout.labels == "binary" and nothing:
+        return inputs, None
+    labels = [plain(value).size for name, value in inputs.items() if LABELS.fullmatch(name) and is_float(value)]
+    return inputs, not labels or not outputs or plan.cost is None or any(o.size in labels for o in outputs)
+
+
+def _explore(program: Program, plan: Plan, asked: Wanted) -> None:
+    """Find the keys that the source doesn't tell: a forward sweep on ones, one by one, which fit everywhere."""
+    function = program.functions[plan.forward].args.args
+    unknown = [a.arg for a in function if PARAMETERS.fullmatch(a.arg) and not asked.uses[a.arg].is_container]
+    if not unknown:
+        return
+    asking = {name: _Asking({}, lambda key: np.ones((1, 1))) for name in unknown}
+    ones = {a.arg: np.ones((1, 1)) for a in function}
+    with suppress(Exception):
+        forward(program, plan, program.namespace, {**ones, **asking}, None)
+    for name in unknown:
+        for key in asking[name]:
+            asked.uses[name].keys.setdefault(key, Use())
+
+
+def _beside(program: Program, plan: Plan) -> str:
+    """The arrays of the module that its functions compute with."""
+    read = {name for function in reachable(program, plan.called) for name in globals_read(function)}
+    found = sorted(name for name in read if _holds_arrays(program.namespace.get(name)))
+    stored = {
+        part.id
+        for function in reachable(program, plan.called)
+        for part in ast.walk(function)
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store) and is_gradient(part.id)
+    }
+    varied = [name for name in found if any(name in quantity_names(gradient) for gradient in stored)]
+    if varied:
+        arguments = ", ".join(name for name in found if name in varied or DATA.fullmatch(name))
+        raise InputError(
+            f"{program.path}: {' and '.join(plan.called)} compute with {', '.join(varied)} of the module; expected "
+            f"arguments, such as {plan.forward}({arguments}), for what is differentiated has to be varied"
+        )
+    return f", beside the file's own {', '.join(found)}" if found else ""
 
 
 def _holds_arrays(value: Any) -> bool:
@@ -63,6 +171,8 @@ def _holds_arrays(value: Any) -> bool:
 
 
 def _own_inputs(program: Program, options: Options) -> dict[str, Any] | None:
+    if program.inputs is not None:
+        return dict(program.inputs)
     given = program.namespace.get("inputs")
     if callable(given) and "inputs" in program.functions:
         try:
@@ -80,8 +190,8 @@ def _own_inputs(program: Program, options: Options) -> dict[str, Any] | None:
     return dict(given)
 
 
-def _is_torch(program: Program, plan: Plan) -> bool:
-    """Whether its functions compute with torch; where they name neither, whether torch is all that is imported."""
+def frameworks(program: Program, plan: Plan) -> set[str]:
+    """Which of "numpy" and "torch" its functions name; where they name neither, which are imported."""
     roots = {
         part.value.id
         for function in reachable(program, plan.called)
@@ -95,7 +205,7 @@ def _is_torch(program: Program, plan: Plan) -> bool:
     }
     if not modules & {"torch", "numpy"}:
         modules = {value.__name__ for value in program.namespace.values() if isinstance(value, ModuleType)}
-    return "torch" in modules and "numpy" not in modules
+    return modules & {"numpy", "torch"}
 
 
 def _convert(inputs: dict[str, Any], framework: str, options: Options) -> dict[str, Any]:

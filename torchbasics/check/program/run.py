@@ -17,7 +17,7 @@ from torchbasics.check.program.taps import Tape
 from torchbasics.errors import InputError
 
 PREDICTION = re.compile(
-    r"A\d*|AL|a\d*|A_?(last|out|final)|Y_?(hat|pred\w*)|y_?(hat|pred\w*)|pred\w*|out(put)?s?|probs?|scores?"
+    r"A\d*|AL|a\d*|[PRSOo]|A_?(last|out|final)|Y_?(hat|pred\w*)|y_?(hat|pred\w*)|pred\w*|out(put)?s?|probs?|scores?"
 )
 LABELS = re.compile(r"Y|y|labels?|targets?|t|[Yy]_?(true|train)|y_?onehot|Y_?onehot", re.IGNORECASE)
 DATA = re.compile(r"X|x|inputs?|data|images?|features|A_?0|[Xx]_?train|A_?prev|x_?in", re.IGNORECASE)
@@ -120,7 +120,8 @@ def seed_everything() -> None:
     """Let unseeded randomness in the program be the same in every run."""
     np.random.seed(20)
     random.seed(20)
-    torch.manual_seed(20)
+    # torch.manual_seed formats the whole stack, for CUDA's sake, every time.
+    torch.default_generator.manual_seed(20)
 
 
 def forward(

@@ -33,6 +33,9 @@ class Program:
     siblings: dict[str, tuple[ast.Module, types.ModuleType]] = field(default_factory=dict)
     """Modules from beside the file that it imports, tapped as well, by name."""
 
+    inputs: dict[str, Any] | None = None
+    """What the functions are called with, where the caller said it rather than the file."""
+
     @property
     def functions(self) -> dict[str, ast.FunctionDef]:
         """The functions at the top of the file, as written, and those of its siblings that it imports by name; a
@@ -124,7 +127,13 @@ def _execute(program: Program) -> None:
 
 def define(program: Program) -> None:
     """Execute the tapped definitions of a program that is made of parts rather than read from a file."""
-    program.namespace.update({"__file__": str(program.path), "__tap__": program.switch, "__builtins__": builtins})
+    program.namespace.update(
+        {"__file__": str(program.path), "__tap__": program.switch, "__builtins__": _builtins(program)}
+    )
+    # A module may import from those that were found after it.
+    for tree, module in reversed(program.siblings.values()):
+        vars(module).update({"__tap__": program.switch, "__builtins__": program.namespace["__builtins__"]})
+        execute_definitions(tree, vars(module)["__file__"], vars(module))
     execute_definitions(program.tree, str(program.path), program.namespace)
 
 

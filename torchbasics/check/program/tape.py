@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from torchbasics.check.program.find import HOLDER, is_gradient
+from torchbasics.check.program.roles import of_layer
 from torchbasics.check.step import Array
 
 Path = tuple[Any, ...]
@@ -115,8 +116,17 @@ def put(value: Any, path: Path, new: Any) -> Any:
 
 
 def own_name_of(name: str, path: Path) -> str:
-    """What something is called at a path in what is called `name`: its key; grads["W1"] is the gradient dW1."""
-    own = next((key for key in reversed(path) if isinstance(key, str)), name if not path else "")
+    """What something is called at a path in what is called `name`: its key; grads["W1"] is the gradient dW1.
+
+    weights[0] is W1, and nabla_w[0] and grads["W"][0] are the gradient dW1.
+    """
+    if path and (known := of_layer((name, *path) if name else path)):
+        own = known
+    elif not name and isinstance(path[-1], int):
+        # Of a tuple that the program is given, it is named when it is unpacked.
+        return ""
+    else:
+        own = next((key for key in reversed(path) if isinstance(key, str)), name if not path else "")
     return f"d{own}" if path and own and HOLDER.fullmatch(name) and not is_gradient(own) else own
 
 

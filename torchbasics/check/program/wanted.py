@@ -1,12 +1,12 @@
-"""What a program's source tells about its inputs: the names it asks for, the keys it reads, the shapes it unpacks."""
+"""What a program's source tells about its inputs: the names, how they are taken apart, the shapes that are unpacked."""
 
 import ast
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from torchbasics.check.program.find import Plan, reachable
-from torchbasics.check.program.run import PARAMETERS
+from torchbasics.check.program.find import Plan, is_gradient, reachable
+from torchbasics.check.program.held import Use, is_list, read_uses
+from torchbasics.check.program.roles import role
 from torchbasics.check.program.source import Program
 
 
@@ -17,14 +17,37 @@ class Wanted:
     arguments: tuple[str, ...]
     """The names that must be bound, in order."""
 
-    keys: Mapping[str, tuple[str, ...]]
-    """parameters -> ("W1", "b1", ...): constant keys that are read from an argument."""
+    uses: Mapping[str, Use]
+    """How each argument is taken apart."""
 
-    stems: Mapping[str, tuple[str, ...]]
-    """parameters -> ("W", "b"): the beginnings of keys that are made with a layer's number."""
+    keys: frozenset[str]
+    """Every constant key that is read."""
 
     dimensions: Mapping[str, tuple[str, ...]]
     """A_prev -> ("m", "n_H_prev", ...): names that a shape is unpacked into."""
+
+    adds_ones: bool
+    """Whether it puts a row or column of ones beside something."""
+
+    @property
+    def names(self) -> list[str]:
+        """The arguments and everything that has a name inside one."""
+        inside = [name for argument in self.arguments if argument in self.uses for name in self.uses[argument].names()]
+        return [*self.arguments, *inside]
+
+    def has_lists(self) -> bool:
+        """Whether weights come as a list with one for every layer."""
+        return any(
+            is_list(name, use) and use.element is not None and (use.element.is_array or use.element.is_container)
+            for name, use in self._everything()
+        )
+
+    def _everything(self) -> Iterator[tuple[str, Use]]:
+        stack = [(name, self.uses[name]) for name in self.arguments if name in self.uses]
+        while stack:
+            name, use = stack.pop()
+            yield name, use
+            stack += use.keys.items()
 
 
 def wanted(program: Program, plan: Plan) -> Wanted:
@@ -37,31 +60,38 @@ def wanted(program: Program, plan: Plan) -> Wanted:
         optional = {a.arg for a in node.args[len(node.args) - len(node.defaults) :]}
         required = [a for a, default in zip(node.kwonlyargs, node.kw_defaults, strict=True) if default is None]
         for argument in (a.arg for a in (*node.posonlyargs, *node.args, *required)):
-            if argument not in optional and (position == 0 or argument not in results):
+            # What the backward sweep is given as a gradient is no input: it depends on what the forward sweep returns.
+            given = position > 0 and (argument in results or is_gradient(argument))
+            if argument not in optional and not given:
                 arguments[argument] = None
-    keys: dict[str, dict[str, None]] = {}
-    stems: dict[str, dict[str, None]] = {}
+    keys: set[str] = set()
     dimensions: dict[str, tuple[str, ...]] = {}
+    joined: set[str] = set()
     for function in reachable(program, plan.called):
         for part in ast.walk(function):
             match part:
-                case ast.Subscript(value=ast.Name(id=holder), slice=ast.Constant(value=str(key)), ctx=ast.Load()):
-                    keys.setdefault(holder, {})[key] = None
-                case ast.Subscript(value=ast.Name(id=holder), slice=ast.BinOp(left=ast.Constant(value=str(stem)))):
-                    stems.setdefault(holder, {})[stem] = None
-                case ast.Subscript(
-                    value=ast.Name(id=holder), slice=ast.JoinedStr(values=[ast.Constant(value=str(stem)), _])
+                case ast.Subscript(value=ast.Name(), slice=ast.Constant(value=str(key)), ctx=ast.Load()):
+                    keys.add(key)
+                case ast.Attribute(attr=attr) if attr in (
+                    "ones",
+                    "vstack",
+                    "hstack",
+                    "c_",
+                    "r_",
+                    "concatenate",
+                    "insert",
                 ):
-                    stems.setdefault(holder, {})[stem] = None
+                    joined.add(attr)
                 case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Attribute(value=owner, attr="shape")):
                     unpacked = tuple(part.id for part in names if isinstance(part, ast.Name))
                     if (of := _said_name(owner)) and len(unpacked) == len(names):
                         dimensions.setdefault(of, unpacked)
     return Wanted(
         tuple(arguments),
-        {holder: tuple(found) for holder, found in keys.items()},
-        {holder: tuple(found) for holder, found in stems.items()},
+        read_uses(functions, plan.called),
+        frozenset(keys),
         dimensions,
+        "insert" in joined or ("ones" in joined and len(joined) > 1),
     )
 
 
@@ -75,8 +105,11 @@ def _said_name(node: ast.expr) -> str | None:
 
 def depth(wanted: Wanted) -> int:
     """How many layers the names speak of; 3 where the program takes any number."""
-    names = [*wanted.arguments, *(key for keys in wanted.keys.values() for key in keys)]
-    numbers = [int(match[1]) for name in names if (match := re.fullmatch(r"[Ww]_?(\d+)", name))]
+    roles = [known for name in wanted.names if (known := role(name)) is not None]
+    numbers = [known.number for known in roles if known.is_weight and known.number is not None]
     if numbers:
-        return max(numbers)
-    return 3 if any(PARAMETERS.fullmatch(holder) for holder in wanted.stems) else 1
+        return max(numbers) + (min(numbers) == 0)
+    if any(known.word == "hidden" for known in roles):
+        return 2
+    stems = any(use.stems for use in wanted.uses.values())
+    return 3 if stems or wanted.has_lists() else 1
