@@ -114,7 +114,7 @@ def test_entries_under_a_threshold_that_were_zeroed_are_noticed() -> None:
 
     causes, note = diagnose(damaged(make, "W1", lambda right: np.where(np.abs(right) < 1e-5, 0, right)))
     assert causes == []
-    assert "wrong entries are zero, and all are smaller than 1e-5" in note
+    assert "wrong entries are zero, and the right ones all smaller than 1e-5" in note
 
 
 def test_only_the_examples_that_are_wrong_are_said() -> None:

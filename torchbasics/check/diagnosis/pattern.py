@@ -99,9 +99,11 @@ def _where(step: Step) -> Iterator[str]:
         return
     masked = list(_masks(step, wrong))
     small = np.abs(step.right) < 1e-5
-    if not masked and (wrong <= small).all():
-        zeroed = "zero" if not step.yours[wrong].any() else "wrong"
-        yield f"the {count} wrong entries are {zeroed}, and all are smaller than 1e-5"
+    if not masked and not step.right[wrong].any():
+        yield f"the {count} wrong entries should be zero"
+        return
+    if not masked and (wrong <= small).all() and not step.yours[wrong].any():
+        yield f"the {count} wrong entries are zero, and the right ones all smaller than 1e-5"
         return
     yield from masked
     yield from _slices(step, wrong, count)
