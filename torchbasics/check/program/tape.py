@@ -174,7 +174,14 @@ class Recording:
         event.values = self._note(name, value, len(self.events) - 1)
         return value
 
-    wrote = assign
+    def wrote(self, frame: int, name: str, line: int, value: Any) -> Any:
+        """See `taps.Tape`."""
+        self.assign(frame, name, line, value)
+        known = self.value_of(value)
+        if known is not None and known.index >= self._frozen and known.cut >= 0:
+            # np.empty may hold by chance what is written into it: it is final after the last write all the same.
+            known.cut, known.path = len(self.events) - 1, ()
+        return value
 
     def cuts(self) -> dict[int, list[Value]]:
         """The values by the event at which each has its final content."""
