@@ -200,3 +200,30 @@ inputs["Y"] = np.eye(2, 4)
     report = check(filled)
     assert report.verdict == "right", str(report)
     assert len(report.quantities) == 3
+
+
+@pytest.mark.parametrize(
+    ("b", "summed", "expected"),
+    [("(4,)", "axis=0", []), ("(1, 4)", "axis=0", []), ("(1, 4)", "axis=0, keepdims=True", []),
+     ("(4,)", "axis=0, keepdims=True", ["db"])],
+)  # fmt: skip
+def test_a_bias_and_its_gradient_may_differ_in_leading_ones(check, b, summed, expected):
+    # b - learning_rate db keeps b's shape in the first three, and makes a row of a vector in the last.
+    layer = f"""
+import numpy as np
+
+def forward(X, W, b):
+    Z = X @ W + b
+    return Z, (X, W)
+
+def backward(dZ, cache):
+    X, W = cache
+    dW = X.T @ dZ
+    db = dZ.sum({summed})
+    dX = dZ @ W.T
+    return dX, dW, db
+
+random = np.random.default_rng(0)
+inputs = {{"X": random.normal(size=(5, 3)), "W": random.normal(size=(3, 4)), "b": random.normal(size={b})}}
+"""
+    assert wrong(check(layer)) == expected

@@ -187,7 +187,8 @@ def shapes(scene: Scene) -> Iterator[Candidate]:
             yield Candidate("transpose_missing", "it is the transpose of {formula}", right.T)
         yield Candidate("kernel_flipped", "it is turned by 180 degrees: {formula}", right[::-1, ::-1])
     if step.yours.shape != right.shape and right.size == step.yours.size:
-        flat = f"shape {step.yours.shape}, expected {right.shape}: keepdims is lost in {{formula}}"
+        kept = "keepdims leaves an axis too many" if step.yours.ndim > right.ndim else "keepdims is lost"
+        flat = f"shape {step.yours.shape}, expected {right.shape}: {kept} in {{formula}}"
         yield Candidate("keepdims_lost", flat, right.reshape(step.yours.shape))
     if right.ndim == 4:
         pairs = {(0, 1), (2, 3), (1, 2), (1, 3)}

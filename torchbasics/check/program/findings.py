@@ -11,7 +11,7 @@ import numpy as np
 from torchbasics.check.diagnosis import diagnose
 from torchbasics.check.program.differences import STEP, Differences
 from torchbasics.check.program.find import is_gradient, quantity_names
-from torchbasics.check.program.judge import LIMIT, Judged
+from torchbasics.check.program.judge import LIMIT, Judged, comparable
 from torchbasics.check.program.recorded import Run
 from torchbasics.check.program.sweep import Scale, Swept, paths, vjp
 from torchbasics.check.program.tape import Value, plain
@@ -39,7 +39,7 @@ class Findings:
         label = f"d{self.run.forward.labels[arrived.target]}"
         if claim.value in self.run.second:
             return self._not_zeroed(judged, label)
-        if not _same_shape(yours, reference):
+        if not comparable(yours, reference):
             return self._of_other_shape(judged, label)
         yours = yours.reshape(reference.shape)
         largest = float(np.abs(reference).max(initial=0.0))
@@ -246,7 +246,3 @@ def _largest(values: Array) -> tuple[int, ...] | None:
     if not values.size:
         return None
     return tuple(int(i) for i in np.unravel_index(int(np.argmax(values)), values.shape))
-
-
-def _same_shape(yours: Array, reference: Array) -> bool:
-    return yours.shape == reference.shape or (yours.size == reference.size == 1)

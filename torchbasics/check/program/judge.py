@@ -134,7 +134,7 @@ def judge(checked: Run, trace: Trace, scale: Scale, reading: list[Claim]) -> tup
     judged = []
     for a in arrived:
         spread = spreads[a.claim.key]
-        if not _comparable(a):
+        if not comparable(a.yours, a.reference):
             units = np.full(a.yours.shape, np.inf)
         else:
             difference = np.abs(a.yours.reshape(a.reference.shape) - a.reference)
@@ -230,12 +230,15 @@ def _jittered(
 
 
 def _close(a: Arrived, tolerance: float) -> bool:
-    if not _comparable(a):
+    if not comparable(a.yours, a.reference):
         return False
     largest = np.abs(a.reference).max(initial=0.0)
     return bool(np.abs(a.yours.reshape(a.reference.shape) - a.reference).max(initial=0.0) <= tolerance * largest)
 
 
-def _comparable(a: Arrived) -> bool:
-    """Whether both have one shape; of a single number the shape is no matter."""
-    return a.yours.shape == a.reference.shape or a.yours.size == a.reference.size == 1
+def comparable(yours: Array, reference: Array) -> bool:
+    """Whether entry stands beside entry: of one shape, a single number, or (n,) for (1, n), which an update takes."""
+    if yours.size != reference.size:
+        return False
+    lacking = reference.ndim - yours.ndim
+    return yours.size == 1 or (lacking >= 0 and (1,) * lacking + yours.shape == reference.shape)
