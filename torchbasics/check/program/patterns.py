@@ -47,6 +47,7 @@ def nothing_found(program: Program, forward: list[str], backward: list[str]) -> 
         )
     missing = "backward" if forward else "forward" if backward else "forward or backward"
     wanted = {"backward": "backward_propagation", "forward": "forward_propagation"}.get(missing, "propagate")
-    close = difflib.get_close_matches(wanted, functions, n=1, cutoff=0.5)
+    others = [name for name in functions if name not in (*forward, *backward)]
+    close = difflib.get_close_matches(wanted, others, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r} for it? Then say so with" if close else "; name it with"
     return f"no {missing} function is recognised among {', '.join(functions)}{hint} --forward NAME and --backward NAME"
