@@ -6,11 +6,11 @@ counts more than what a local variable of that name holds.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from torchbasics.check.program.find import is_gradient, quantity_names
-from torchbasics.check.program.matching import Claim, Matching, line_of
+from torchbasics.check.program.matching import DELTA, Claim, Matching, line_of
 from torchbasics.check.program.quantities import Forward
 from torchbasics.check.program.tape import Event, Path, Recording, Value, own_name_of
 
@@ -28,17 +28,21 @@ def claims(
     local variable of that name holds.
     """
     recording = forward.recording
-    matching = Matching(forward)
-    for position, event in enumerate(recording.events):
-        matching.bind(event)
-        if position < start:
-            continue
+
+    def gradients_in(event: Event) -> Iterator[tuple[str, Value]]:
         for path, index in event.values:
-            value = recording.values[index]
-            name = own_name_of(event.name, path)
-            if not is_gradient(name) and not re.fullmatch(r"(delta|error)_?\d*", name):
+            value, name = recording.values[index], own_name_of(event.name, path)
+            if not is_gradient(name) and not re.fullmatch(DELTA, name):
                 continue
             if index not in forward.labels and value.cut >= start and given.get(id(value.held)) != name:
+                yield name, value
+
+    matching = Matching(forward)
+    matching.number([(name, value) for event in recording.events[start:] for name, value in gradients_in(event)])
+    for position, event in enumerate(recording.events):
+        matching.bind(event)
+        if position >= start:
+            for name, value in gradients_in(event):
                 matching.meet(event, name, value)
     made, unmatched = matching.claims(), matching.unmatched
 

@@ -1,5 +1,7 @@
 """Inputs drawn for a program: pairwise-distinct sizes, so that a transposed or misdivided gradient shows; no zeros."""
 
+import ast
+import copy
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -135,8 +137,8 @@ class Drawing:
         # What the backward sweep takes apart may be the cache.
         if DATA.fullmatch(name) or LABELS.fullmatch(name) or (name not in self.given and not HOLDERS.fullmatch(name)):
             use = Use()
-        value = self._held(name, use, None)
-        return self._at_hand(name) if value is None else value
+        found = self._at_hand(name)
+        return self._held(name, use, None) if found is None else found
 
     def _held(self, name: str, use: Use, layer: int | None) -> Any:
         """What a program takes apart as `use` says; of one layer, or of all of them."""
@@ -160,7 +162,9 @@ class Drawing:
     def _at_hand(self, name: str) -> Any:
         """What the file itself has under that name, such as its nn_architecture; arrays are its data of before."""
         found = self.program.namespace.get(name, self.program.namespace.get(name.upper()))
-        return found if isinstance(found, list | dict) and not any(is_float(v) for _, v in leaves(found)) else None
+        if not found or not isinstance(found, list | dict) or any(is_float(value) for _, value in leaves(found)):
+            return None
+        return copy.deepcopy(found)
 
     def missed(self, key: str) -> Any:
         """The value for a key that a run has asked for."""
@@ -175,7 +179,7 @@ class Drawing:
         if name in WHOLE:
             return WHOLE[name]
         if name == "mode":
-            return "max"
+            return self._mode()
         if name in ("L", "n_layers", "num_layers"):
             return self.sizes["L"]
         if LABELS.fullmatch(name):
@@ -184,6 +188,15 @@ class Drawing:
         if shape is None:
             return self._size_argument(name) if SIZES.fullmatch(name) else None
         return self._values(name, shape)
+
+    def _mode(self) -> str:
+        """The first that the file compares a mode with."""
+        for node in ast.walk(self.program.tree):
+            match node:
+                case ast.Compare(left=left, comparators=[ast.Constant(value=str(mode))]):
+                    if "mode" in ast.unparse(left):
+                        return mode
+        return "max"
 
     def _shape(self, name: str, layer: int | None) -> tuple[int, ...] | None:
         sizes, layout = self.sizes, self.layout

@@ -197,6 +197,9 @@ def quantity_names(name: str) -> Iterator[str]:
     ):
         if match := re.fullmatch(pattern, name):
             base = match[1]
+            if base in ("y", "Y"):
+                # Of the labels nobody takes the gradient.
+                yield from (f"{base}_hat", f"{base}hat", f"{base}_pred")
             yield base
             if shorter := _SUFFIX.sub("", base):
                 yield shorter

@@ -54,7 +54,7 @@ def candidates(program: Program, plan: Plan, options: Options) -> Iterator[tuple
     _explore(program, plan, asked)
     how = f"inputs: drawn, seed {options.seed}{_beside(program, plan)}"
     later: list[dict[str, Any]] = []
-    for layout in layouts():
+    for layout in sorted(layouts(), key=lambda layout: _is_layer(plan, asked) and layout.labels == "binary"):
         if layout.labels != "binary" and options.layers and options.layers[-1] == 1:
             # Of a single class every label is 1.
             continue
@@ -68,6 +68,12 @@ def candidates(program: Program, plan: Plan, options: Options) -> Iterator[tuple
                 later.append(inputs)
     for inputs in later:
         yield inputs, how, "unlikely"
+
+
+def _is_layer(plan: Plan, asked: Wanted) -> bool:
+    """Whether it is given the gradient of its output: then nothing says that its output is a single row, in which a sum
+    over the wrong axis doesn't show."""
+    return plan.backward is not None and plan.cost is None and not any(map(LABELS.fullmatch, asked.arguments))
 
 
 class _Asking(dict[str, Any]):
@@ -247,4 +253,7 @@ def own(inputs: Mapping[str, Any]) -> dict[str, Any]:
     for path, value in list(leaves(copied)):
         if isinstance(value, np.ndarray):
             put(copied, path, value.copy())
+        elif type(value) is float:
+            # Python keeps one object for equal constants; a value is told from others by which object it is.
+            put(copied, path, float.fromhex(value.hex()))
     return copied

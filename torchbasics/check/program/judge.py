@@ -108,6 +108,15 @@ def scale_of(checked: Run, trace: Trace) -> tuple[Scale, list[Claim]]:
             if len(still) < len(left):
                 reading, left = tried, still
         for claim in left:
+            if claim.perhaps:
+                tried = [
+                    replace(c, candidates=list(claim.perhaps)) if c.candidates[0] in claim.perhaps else c
+                    for c in reading
+                    if c is not claim
+                ]
+                still = wrong(scale, tried)
+                if len(still) < len(left):
+                    reading, left = tried, still
             if claim.alternatives and claim.candidates[0] not in constant:
                 other = replace(claim, value=claim.alternatives[0])
                 tried = [other if c is claim else c for c in reading]
@@ -157,19 +166,36 @@ def _spreads(
     """S of every claim; see `jitter`. Where the program can't be repeated a little off, the size of the gradient."""
     size = 2.0**-26
     squares: dict[tuple[int, int], list[Array]] = {a.claim.key: [] for a in arrived}
-    for sample in range(SAMPLES):
-        try:
-            again = _jittered(checked, scale, reading, settled, size, sample)
-        except Exception:
+    bounded: set[tuple[int, int]] = set()
+
+    def errors(size: float, sample: int) -> dict[tuple[int, int], Array]:
+        with suppress(Exception):
             # A program that takes another way when its values are a little off: the size of the gradient has to do.
-            continue
-        for a in arrived:
-            b = again.get(a.claim.key)
-            if b is not None and a.yours.size == a.reference.size:
-                change = (b.yours - b.reference.reshape(b.yours.shape)) - (a.yours - a.reference.reshape(a.yours.shape))
-                # A program that compares for equality answers to a jitter with anything at all: that tells nothing.
-                if np.abs(change).max(initial=0.0) <= 1e6 * size * np.abs(a.reference).max(initial=0.0):
-                    squares[a.claim.key].append((change / size) ** 2)
+            again = _jittered(checked, scale, reading, settled, size, sample)
+            return {key: _error(a) for key, a in again.items() if a.yours.size == a.reference.size}
+        return {}
+
+    for sample in range(SAMPLES):
+        off = errors(size, sample)
+        fitting = [a for a in arrived if a.claim.key in off]
+        changes = {a.claim.key: off[a.claim.key] - _error(a) for a in fitting}
+        doubtful = [
+            a.claim.key
+            for a in fitting
+            if np.abs(changes[a.claim.key]).max(initial=0.0) > 1e4 * size * np.abs(a.reference).max(initial=0.0)
+        ]
+        # What cancels to nothing answers to its terms' rounding, in proportion to it; a program that compares for
+        # equality answers with anything at all, however small the jitter, and that tells nothing.
+        nearer, nearest = (errors(size / by, sample) if doubtful else {} for by in (16, 256))
+        for key in doubtful:
+            del changes[key]
+            if key in nearer and key in nearest:
+                change, less = off[key] - nearest[key], nearer[key] - nearest[key]
+                if np.abs(less).max() <= np.abs(change).max() / 4:
+                    changes[key] = change
+                    bounded.add(key)
+        for key, change in changes.items():
+            squares[key].append((change / size) ** 2)
     spreads: dict[tuple[int, int], Array] = {}
     for a in arrived:
         largest = max(float(np.abs(a.reference).max(initial=0.0)), float(np.abs(a.yours).max(initial=0.0)))
@@ -179,10 +205,14 @@ def _spreads(
             measured = np.sqrt(np.mean(samples, axis=0)).reshape(a.reference.shape)
         measured = np.where(np.isfinite(measured), measured, 0.0)
         size_of_own = np.abs(a.reference) if a.reference.shape == measured.shape else 0.0
-        at_most = 1e4 * largest
+        at_most = np.inf if a.claim.key in bounded else 1e4 * largest
         at_least = np.maximum(_typical(np.asarray(np.minimum(measured, at_most))), largest * 1e-3)
         spreads[a.claim.key] = np.asarray(np.clip(np.maximum(measured, size_of_own), at_least, at_most))
     return spreads
+
+
+def _error(a: Arrived) -> Array:
+    return np.asarray(a.yours - a.reference.reshape(a.yours.shape))
 
 
 def _typical(measured: Array) -> Array:

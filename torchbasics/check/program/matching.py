@@ -4,12 +4,15 @@ Where a name is used again (A2 = relu(Z2), then A2 = A2 * D2), the first dA2 bel
 the first: the backward sweep runs backward.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from torchbasics.check.program.find import HOLDER, quantity_names
 from torchbasics.check.program.quantities import Copies, Forward
 from torchbasics.check.program.tape import Event, Recording, Value
+
+DELTA = r"(delta|error)_?(\d*)"
 
 
 @dataclass
@@ -31,6 +34,10 @@ class Claim:
     line: int
     alternatives: list[int] = field(default_factory=list)
     """Earlier values of the same name: what it was before `dA1 = dA1 * D1`."""
+
+    perhaps: tuple[int, ...] = ()
+    """Set for what was written over in place later, and may have been no gradient yet, as in ds = p.copy(); ds[i] -= 1:
+    the values that all who have the name may be the gradient of."""
 
     mirrored: int | None = None
     """What it is the gradient of if its loop goes the forward sweep's way: over examples, and not back in time."""
@@ -69,6 +76,7 @@ class Matching:
         self._versions: dict[tuple[int, ...], list[Met]] = {}
         self._loops: dict[tuple[int, tuple[int, ...]], list[Met]] = {}
         self._taken: dict[int, set[int]] = {}
+        self._layers: dict[str, int] = {}
 
     def bind(self, event: Event) -> None:
         """From here on its name stands for its value."""
@@ -76,10 +84,27 @@ class Matching:
             if not path:
                 self._bound[event.frame, event.name] = index
 
+    def number(self, deltas: Sequence[tuple[str, Value]]) -> None:
+        """Settle which layer each delta1, delta2, ... is of: its own number's, one less where X counts as a layer, or
+        counted from the output. Of these the first whose shapes fit and that goes from the last layer to the first."""
+        met = {int(match[2]): v for name, v in reversed(deltas) if (match := re.fullmatch(DELTA, name)) and match[2]}
+        order = sorted(met, key=lambda number: met[number].cut)
+        for layers in (order, [n - 1 for n in order], [max(met) + 1 - n for n in order] if met else []):
+            fits = all(self._has_layer(layer, met[number]) for layer, number in zip(layers, order, strict=True))
+            if fits and layers == sorted(layers)[::-1]:
+                self._layers = {str(number): layer for layer, number in zip(layers, order, strict=True)}
+                return
+
+    def _has_layer(self, layer: int, delta: Value) -> bool:
+        shape = delta.content.shape
+        return any(value.content.shape == shape for value in self.forward.named(f"Z{layer}", shape))
+
     def meet(self, event: Event, name: str, value: Value) -> None:
         """A gradient of that name."""
         met = Met(name, value, line_of(self.forward.recording, value))
-        if any(self._matches(event.frame, base, met) for base in quantity_names(name)):
+        delta = re.fullmatch(DELTA, name)
+        layer = self._layers.get(delta[2]) if delta else None
+        if any(self._matches(event.frame, base, met) for base in ([f"Z{layer}"] if layer else quantity_names(name))):
             self._taken.setdefault(value.index, set())
             self.unmatched.pop(name, None)
         elif not HOLDER.fullmatch(name):
@@ -138,7 +163,9 @@ class Matching:
             if len(found) == 1:
                 made.append(self._claim(found[0], list(versions), []))
             else:
-                made.append(self._claim(found[0], [versions[-1]], []))
+                made.append(
+                    replace(self._claim(found[0], [versions[-1]], []), perhaps=_written_over(found[0], versions))
+                )
                 made.append(self._claim(found[-1], [versions[0]], []))
         for (_, rounds), found in self._loops.items():
             if len(found) == len(rounds):
@@ -150,13 +177,17 @@ class Matching:
     def _in_a_loop(self, found: Sequence[Met], rounds: Sequence[int]) -> list[Claim]:
         """The first gradient belongs to the last round, unless both loops go the same way."""
         return [
-            replace(self._claim(met, [back], []), mirrored=forth)
+            replace(self._claim(met, [back], []), mirrored=forth, perhaps=_written_over(met, rounds))
             for met, back, forth in zip(found, reversed(rounds), rounds, strict=True)
         ]
 
     def _claim(self, met: Met, candidates: list[int], earlier: list[Met]) -> Claim:
         label = f"d{self.forward.labels[candidates[0]]}"
         return Claim(met.name, label, met.value.index, candidates, met.line, [other.value.index for other in earlier])
+
+
+def _written_over(met: Met, candidates: Sequence[int]) -> tuple[int, ...]:
+    return tuple(candidates) if met.value.held is None else ()
 
 
 def _parted(target: Value, value: Value) -> bool:

@@ -164,7 +164,11 @@ def forward(
     if plan.cost is not None:
         arguments = binding(program, plan.cost, outcome.known, settings, outcome)
         cost = _call(program, namespace, plan.cost, arguments, tape)
-        outcome.J = cost[0] if isinstance(cost, tuple) else cost
+        parts = list(cost) if isinstance(cost, tuple) else [cost]
+        outcome.J = parts[0]
+        for name, part in zip(returned_names(program.functions[plan.cost]), parts, strict=False):
+            if name is not None and len(parts) > 1:
+                outcome.known[name] = part
         outcome.known.setdefault("cost", outcome.J)
     elif any(name is not None and COST_NAME.fullmatch(name) for name in names):
         outcome.J = _cost_among(names, parts)

@@ -1,0 +1,198 @@
+"""Right programs in other people's styles are right, and the same with a mistake in them wrong at its place."""
+
+import pytest
+
+from torchbasics.check.file import check_file
+from torchbasics.check.options import Options
+
+PROBABILITIES = """
+import numpy as np
+
+def forward(X, W1, b1, W2, b2):
+    h = X @ W1 + b1
+    a = np.maximum(0, h)
+    s = a @ W2 + b2
+    return h, a, s
+
+def loss(s, y):
+    s = s - s.max(axis=1, keepdims=True)
+    p = np.exp(s) / np.exp(s).sum(axis=1, keepdims=True)
+    return -np.log(p[np.arange(len(y)), y]).mean(), p
+
+def backward(X, y, W2, h, a, p):
+    ds = p.copy()
+    ds[np.arange(len(y)), y] -= 1
+    ds /= len(y)
+    dW2 = a.T @ ds
+    db2 = ds.sum(axis=0)
+    dh = (ds @ W2.T) * (h > 0)
+    dW1 = X.T @ dh
+    db1 = dh.sum(axis=0)
+    return dW1, db1, dW2, db2
+"""
+
+DELTAS = """
+import numpy as np
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+def forward(X, W1, b1, W2, b2):
+    z1 = W1 @ X + b1
+    a1 = sigmoid(z1)
+    z2 = W2 @ a1 + b2
+    a2 = sigmoid(z2)
+    return a1, a2
+
+def cost(a2, Y):
+    return 0.5 * np.sum((a2 - Y) ** 2)
+
+def backward(X, Y, a1, a2, W2):
+    delta{last} = (a2 - Y) * a2 * (1 - a2)
+    dW2 = delta{last} @ a1.T
+    db2 = delta{last}.sum(axis=1, keepdims=True)
+    delta{first} = (W2.T @ delta{last}) * a1 * (1 - a1)
+    dW1 = delta{first} @ X.T
+    db1 = delta{first}.sum(axis=1, keepdims=True)
+    return dW1, db1, dW2, db2
+
+random = np.random.default_rng(0)
+sizes = {{"X": (3, 5), "Y": (4, 5), "W1": (4, 3), "b1": (4, 1), "W2": (4, 4), "b2": (4, 1)}}
+inputs = {{name: random.normal(size=size) for name, size in sizes.items()}}
+"""
+
+PREDICTION = """
+import numpy as np
+
+def forward(x, W, b):
+    y_hat = x @ W + b
+    return y_hat
+
+def loss(y_hat, y):
+    return np.mean((y_hat - y) ** 2)
+
+def backward(x, y, y_hat):
+    dy = 2 * (y_hat - y) / y.size
+    dW = x.T @ dy
+    db = dy.sum(axis=0)
+    return dW, db
+"""
+
+AFFINE = """
+import numpy as np
+
+def affine_forward(x, w, b):
+    out = x.reshape(x.shape[0], -1).dot(w) + b
+    cache = (x, w, b)
+    return out, cache
+
+def affine_backward(dout, cache):
+    x, w, b = cache
+    dx = dout.dot(w.T).reshape(x.shape)
+    dw = x.reshape(x.shape[0], -1).T.dot(dout)
+    db = np.sum(dout, axis=0)
+    return dx, dw, db
+"""
+
+MODES = """
+import numpy as np
+
+def norm_forward(x, gamma, beta, bn_param):
+    out, cache = None, None
+    if bn_param["mode"] == "train":
+        mu, var = x.mean(axis=0), x.var(axis=0)
+        std = np.sqrt(var + bn_param.get("eps", 1e-5))
+        xhat = (x - mu) / std
+        out = gamma * xhat + beta
+        cache = (gamma, xhat, std)
+    return out, cache
+
+def norm_backward(dout, cache):
+    gamma, xhat, std = cache
+    dbeta = dout.sum(axis=0)
+    dgamma = (dout * xhat).sum(axis=0)
+    dxhat = dout * gamma
+    dx = (dxhat - dxhat.mean(axis=0) - xhat * (dxhat * xhat).mean(axis=0)) / std
+    return dx, dgamma, dbeta
+"""
+
+EQUAL_NUMBERS = """
+import math
+
+def forward(x, w, b):
+    z = sum(p * q for p, q in zip(x, w)) + b
+    a = 1 / (1 + math.exp(-z))
+    return a
+
+def cost(a, y):
+    return -(y * math.log(a) + (1 - y) * math.log(1 - a))
+
+def backward(x, y, a):
+    dz = a - y
+    dw = [xi * dz for xi in x]
+    db = dz
+    return dw, db
+
+inputs = {"x": [0.5, -1.2, 2.0], "w": [0.1, 0.2, -0.3], "b": 0.5, "y": 1.0}
+"""
+
+CANCELLED = """
+import numpy as np
+
+def forward(q, K, bk):
+    k = K + bk
+    scores = k @ q
+    e = np.exp(scores - scores.max())
+    p = e / e.sum()
+    return p, (q, p)
+
+def backward(dp, cache):
+    q, p = cache
+    dscores = p * (dp - np.sum(dp * p))
+    dk = np.outer(dscores, q)
+    dK = dk
+    dbk = dk.sum(axis=0)
+    return dK, dbk
+
+random = np.random.default_rng(0)
+inputs = {"q": random.normal(size=3), "K": random.normal(size=(6, 3)), "bk": random.normal(size=3)}
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    ("source", "edit", "place"),
+    [
+        (PROBABILITIES, ("ds /= len(y)", "ds /= 2 * len(y)"), "ds(1)"),
+        (DELTAS.format(last=2, first=1), ("* a1 * (1 - a1)", "* a1"), "dz1"),
+        (DELTAS.format(last=3, first=2), ("* a1 * (1 - a1)", "* a1"), "dz1"),
+        (DELTAS.format(last=1, first=2), ("* a1 * (1 - a1)", "* a1"), "dz1"),
+        (PREDICTION, ("dy = 2 * (", "dy = 1 * ("), "dy_hat"),
+        (AFFINE, ("np.sum(dout, axis=0)", "np.sum(dout)"), "db"),
+        (MODES, ("- dxhat.mean(axis=0)", ""), "dx"),
+        (EQUAL_NUMBERS, ("db = dz", "db = 2 * dz"), "db"),
+        (CANCELLED, ("dp * p)", "dp)"), "dscores"),
+        (CANCELLED, ("dk.sum(axis=0)", "dk[1:].sum(axis=0)"), "dbk"),
+    ],
+    ids=[
+        "probs",
+        "deltas",
+        "deltas from X",
+        "deltas from the output",
+        "dy",
+        "affine",
+        "mode",
+        "numbers",
+        "softmax",
+        "0",
+    ],
+)
+def test_a_style(tmp_path, source, edit, place, dtype):
+    path = tmp_path / "program.py"
+    path.write_text(source)
+    report = check_file(path, Options(dtype=dtype))
+    assert report.verdict == "right", str(report)
+    assert source.count(edit[0]) == 1
+    path.write_text(source.replace(*edit))
+    report = check_file(path, Options(dtype=dtype))
+    assert [quantity.name for quantity in report.wrong][:1] == [place], str(report)
