@@ -1,5 +1,7 @@
 """Right programs in other people's styles are right, and the same with a mistake in them wrong at its place."""
 
+import json
+
 import pytest
 
 from torchbasics.check.file import check_file
@@ -196,3 +198,47 @@ def test_a_style(tmp_path, source, edit, place, dtype):
     path.write_text(source.replace(*edit))
     report = check_file(path, Options(dtype=dtype))
     assert [quantity.name for quantity in report.wrong][:1] == [place], str(report)
+
+
+REGULARISED = """
+import numpy as np
+
+def forward(X, W, b):
+    A = X @ W + b
+    return A
+
+def cost(A, Y, W, reg=0.0):
+    return np.sum((A - Y) ** 2) / (2 * len(Y)) + 0.5 * reg * np.sum(W * W)
+
+def backward(X, Y, A, W, reg=0.0):
+    dA = (A - Y) / len(Y)
+    dW = X.T @ dA + reg * W
+    db = dA.sum(axis=0)
+    return dW, db
+"""
+
+
+def test_a_term_that_defaults_switch_off_is_switched_on(tmp_path):
+    path = tmp_path / "program.py"
+    path.write_text(REGULARISED)
+    assert check_file(path, Options()).verdict == "right"
+    path.write_text(REGULARISED.replace("+ reg * W\n", "- reg * W\n"))
+    assert [quantity.name for quantity in check_file(path, Options()).wrong] == ["dW"]
+
+
+def test_a_helper_goes_with_its_own_backward(tmp_path):
+    path = tmp_path / "program.py"
+    path.write_text(AFFINE + "\ndef relu(x):\n    return np.maximum(0, x), x\n\ndef relu_backward(dout, cache):\n")
+    path.write_text(path.read_text() + "    return dout * (cache > 0)\n")
+    report = check_file(path, Options())
+    assert report.verdict == "right", str(report)
+    assert "dx (relu_backward)" in {quantity.name for quantity in report.quantities}
+
+
+def test_python_below_a_cell_magic_is_read(tmp_path):
+    path = tmp_path / "book.ipynb"
+    cells = [("%%time\n" + AFFINE, "code"), ("%%bash\nls", "code")]
+    path.write_text(json.dumps({"cells": [{"cell_type": kind, "source": text} for text, kind in cells]}))
+    report = check_file(path, Options())
+    assert report.verdict == "right", str(report)
+    assert any("code cell 2 is left out: it starts with %%bash" in note for note in report.notes)

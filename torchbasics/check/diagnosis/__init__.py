@@ -145,10 +145,16 @@ def _together(scene: Scene, candidates: Iterable[Candidate]) -> list[tuple[str, 
     # In so few entries of single precision two numbers agree by chance.
     if step.yours.size < 3 and step.rounding > 1e-10:
         return []
-    numbers = [*scale.common(scene), *scale.rare(scene)]
+    numbers = [number for number in (*scale.common(scene), *scale.rare(scene)) if number[-1]]
     for candidate in candidates:
         value = _shaped(np.asarray(candidate.value), step)
-        if value is None or candidate.free is not None or not np.isfinite(value).all() or not value.any():
+        if (
+            value is None
+            or candidate.free is not None
+            or not candidate.certain
+            or not np.isfinite(value).all()
+            or not value.any()
+        ):
             continue
         ratio = coefficient(step.yours, value)
         if not agree(step.yours, ratio * value, step.rounding):

@@ -28,7 +28,7 @@ HOLDERS = re.compile(r"\w*param\w*|theta|weights|biases|[wb]s?|model|net(work)?|
 SCALARS = {
     "lambd": 0.7, "lambda_": 0.7, "Lambda": 0.7, "lam": 0.7, "reg": 0.7, "reg_lambda": 0.7, "lmbda": 0.7,
     "keep_prob": 0.8, "p": 0.8, "learning_rate": 0.1, "lr": 0.1, "eta": 0.1, "alpha": 0.1, "eps": 1e-5,
-    "epsilon": 1e-5, "momentum": 0.9,
+    "weight_decay": 0.7, "regularization": 0.7, "epsilon": 1e-5, "momentum": 0.9,
     "beta1": 0.9, "beta2": 0.999, "slope": 0.1,
 }  # fmt: skip
 

@@ -233,7 +233,15 @@ def _plan(
         forward = [n for n in named if n in calls[backward]] or named
     if not forward:
         return None
-    return Plan(max(forward, key=lambda name: likeness(name, FORWARD)), chosen, backward)
+    best = max(forward, key=lambda name: likeness(name, FORWARD))
+    if stem in functions.keys() - {backward} and likeness(best, FORWARD) < 1 and _takes_data_or_Z(functions[stem]):
+        # relu_backward beside relu and conv_forward.
+        best = stem
+    return Plan(best, chosen, backward)
+
+
+def _takes_data_or_Z(node: ast.FunctionDef) -> bool:
+    return _takes_data(node) or any(a.arg in ("Z", "z") for a in node.args.args)
 
 
 def _takes_data(node: ast.FunctionDef) -> bool:

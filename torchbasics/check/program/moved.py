@@ -62,7 +62,9 @@ def _judged(checked: Run, claim: Claim, measured: tuple[list[tuple[int, ...]], A
     largest = float(np.abs(combined[:, 0]).max(initial=0.0))
     for entry, (near, far) in zip(entries, combined, strict=True):
         # The two steps part by sixteen times what the nearer is off; below that, the rounding of the two costs remains.
-        noise = abs(near - far) / 4 + 1e-9 * max(largest, checked_size(checked)) + checked.rounding * abs(near)
+        # What the program sums up may be as large as the largest entry, and rounds so.
+        rounding = checked.rounding * (abs(near) + largest * checked.longest**0.5)
+        noise = abs(near - far) / 4 + 1e-9 * max(largest, checked_size(checked)) + rounding
         reference[entry] = near
         units[entry] = abs(yours.reshape(shape)[entry] - near) / noise
     units[~np.isfinite(yours.reshape(shape))] = np.inf

@@ -243,18 +243,20 @@ def _missing(checked: Run, judged: list[Judged], flows: Mapping[int, Array]) -> 
 
 def _overall(checked: Run, judged: list[Judged]) -> list[str]:
     """What the final gradients are worth."""
-    notes = []
-    final = [one for one in judged if one.arrived.target in set(parameters(checked)) and one.overall is not None]
+    inputs = {value.index for value in checked.recording.values if value.first < 0}
+    final = [one for one in judged if one.arrived.target in inputs and one.overall is not None]
+    mistaken = [one for one in judged if not one.right]
+    if not mistaken or not final:
+        return []
     labels = checked.forward.labels
     tolerance = 1e-6 if checked.rounding < 1e-10 else 1e-3
-    if any(not one.right for one in judged) and final:
-        wrong = [f"d{labels[one.arrived.target]}" for one in final if not _right_overall(one, tolerance)]
-        notes.append(
-            f"final gradients that come out wrong: {', '.join(wrong)}"
-            if wrong
-            else "the final gradients come out right all the same: the mistakes cancel"
-        )
-    return notes
+    # A final gradient that is wrong by itself is wrong however small its error is.
+    lone = mistaken[0] if len(mistaken) == 1 else None
+    wrong = [one for one in final if one is lone or not _right_overall(one, tolerance)]
+    if wrong:
+        return [f"final gradients that come out wrong: {', '.join(f'd{labels[one.arrived.target]}' for one in wrong)}"]
+    cancel = ": the mistakes cancel" if len(mistaken) > 1 else ""
+    return [f"the final gradients come out right all the same{cancel}"]
 
 
 def _kept_back(checked: Run, judged: list[Judged]) -> list[str]:

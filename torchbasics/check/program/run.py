@@ -154,7 +154,9 @@ def forward(
     if not outcome.outputs:
         # Only a dict or a list came back: the last array in it is where the sweep ended.
         outcome.outputs = [part for _, part in leaves(result) if _is_array(part)][-1:]
-    outcome.output = outcome.outputs[0] if outcome.outputs else None
+    # Where z, sigmoid(z) comes back, it is the nameless one that other functions have their own name for.
+    nameless = [part for name, part in zip(names, parts, strict=False) if name is None and _is_array(part)]
+    outcome.output = nameless[-1] if nameless else outcome.outputs[0] if outcome.outputs else None
     if "." in plan.forward:
         return outcome
     others = [part for part in parts if not any(part is output for output in outcome.outputs)]

@@ -5,6 +5,7 @@ import builtins
 import functools
 import importlib.util
 import json
+import re
 import sys
 import tokenize
 import traceback
@@ -16,6 +17,9 @@ from typing import Any
 
 from torchbasics.check.program.taps import Switch, tapped
 from torchbasics.errors import InputError
+
+PYTHON_CELLS = re.compile(r"%%(time|timeit|capture|prun|memit)\b")
+"""Cell magics below which Python stands."""
 
 
 @dataclass
@@ -202,7 +206,8 @@ def _notebook(path: Path, text: str, notes: list[str]) -> str:
             "" if line.lstrip().startswith(("%", "!", "?")) or line.rstrip().endswith("?") else line
             for line in source.splitlines()
         ]
-        if source.lstrip().startswith("%%"):
+        if source.lstrip().startswith("%%") and not PYTHON_CELLS.match(source.lstrip()):
+            notes.append(f"code cell {number} is left out: it starts with {source.split()[0]}")
             cell = [""] * len(cell)
         try:
             ast.parse("\n".join(cell))

@@ -1,6 +1,7 @@
 """What a program's source tells about its inputs: the names, how they are taken apart, the shapes that are unpacked."""
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -8,6 +9,8 @@ from torchbasics.check.program.find import Plan, is_gradient, reachable
 from torchbasics.check.program.held import Use, is_list, read_uses
 from torchbasics.check.program.roles import role
 from torchbasics.check.program.source import Program
+
+NEUTRAL = re.compile(r"reg\w*|lamb\w*|lmbda|keep_prob|weight_decay")
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,8 @@ def wanted(program: Program, plan: Plan) -> Wanted:
         for argument in (a.arg for a in (*node.posonlyargs, *node.args, *required)):
             # What the backward sweep is given as a gradient is no input: it depends on what the forward sweep returns.
             given = position > 0 and (argument in results or is_gradient(argument))
-            if argument not in optional and not given:
+            has_to_be = argument not in optional or _neutral(functions, plan.called, argument)
+            if has_to_be and not given:
                 arguments[argument] = None
     keys: set[str] = set()
     dimensions: dict[str, tuple[str, ...]] = {}
@@ -93,6 +97,19 @@ def wanted(program: Program, plan: Plan) -> Wanted:
         dimensions,
         "insert" in joined or ("ones" in joined and len(joined) > 1),
     )
+
+
+def _neutral(functions: Mapping[str, ast.FunctionDef], called: tuple[str, ...], argument: str) -> bool:
+    """Whether all that compute with it, two functions or the only one, leave it at what switches it off: at reg = 0 or
+    keep_prob = 1 no mistake in its term shows."""
+    if not NEUTRAL.fullmatch(argument):
+        return False
+    defaults = []
+    for node in (functions[name].args for name in called):
+        names = [a.arg for a in node.args[len(node.args) - len(node.defaults) :]]
+        defaults += [default for name, default in zip(names, node.defaults, strict=True) if name == argument]
+    values = [default.value for default in defaults if isinstance(default, ast.Constant)]
+    return len(values) >= min(2, len(called)) and all(value in (0, 1) for value in values)
 
 
 def _said_name(node: ast.expr) -> str | None:
