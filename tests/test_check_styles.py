@@ -242,3 +242,26 @@ def test_python_below_a_cell_magic_is_read(tmp_path):
     report = check_file(path, Options())
     assert report.verdict == "right", str(report)
     assert any("code cell 2 is left out: it starts with %%bash" in note for note in report.notes)
+
+
+SCORES = """
+import numpy as np
+
+def softmax_loss(x, y):
+    shifted = x - x.max(axis=1, keepdims=True)
+    probs = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
+    N = x.shape[0]
+    loss = -np.sum(np.log(probs[np.arange(N), y])) / N
+    dx = probs.copy()
+    dx[np.arange(N), y] -= 1
+    dx /= N
+    return loss, dx
+"""
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_there_are_as_many_classes_as_scores(tmp_path, seed):
+    path = tmp_path / "program.py"
+    path.write_text(SCORES)
+    report = check_file(path, Options(seed=seed))
+    assert report.verdict == "right", str(report)

@@ -10,6 +10,7 @@
 | 141 | whoever read the output closed it before its end |
 """
 
+import errno
 import io
 import os
 import sys
@@ -127,6 +128,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Whoever read our output has closed it. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        # What can't be printed, on a full disk, must not leave with the exit code of a verdict.
+        if error.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"torchbasics: the output can't be written: {error.strerror}", file=sys.stderr)
+        sys.exit(2)
 
 
 def _show_warning(
