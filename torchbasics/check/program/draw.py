@@ -64,11 +64,11 @@ class Drawing:
 
         self.lists = wanted.has_lists()
         self.given = {a.arg for a in program.functions[plan.forward].args.args}
-        weights = [known for name in wanted.names if (known := role(name)) and known.is_weight]
-        self.has_weights = bool(weights)
-        """Where there are none, as in softmax_loss(x, y), x itself has a row or column for every class."""
+        arrays = [name for name in wanted.arguments if not LABELS.fullmatch(name) and name not in SCALARS]
+        self.is_loss = len(arrays) == 1 and DATA.fullmatch(arrays[0]) is not None
+        """Whether x itself has a row or column for every class, as in softmax_loss(x, y)."""
 
-        numbers = [known.number for known in weights if known.number is not None]
+        numbers = [r.number for name in wanted.names if (r := role(name)) and r.is_weight and r.number is not None]
         self.first = 0 if 0 in numbers else 1
         """The number of the first layer: W0 or W1."""
 
@@ -288,7 +288,7 @@ class Drawing:
         return {"column": (n, 1), "row": (1, n), "vector": (n,)}[self.layout.bias]
 
     def _labels(self) -> Any:
-        n, m = self.sizes[f"n{self.sizes['L']}" if self.has_weights else "n0"], self.sizes["m"]
+        n, m = self.sizes["n0" if self.is_loss else f"n{self.sizes['L']}"], self.sizes["m"]
         if self.layout.labels == "classes":
             return self.generator.integers(n, size=m)
         if self.layout.labels == "one-hot":
