@@ -1,8 +1,10 @@
 """Shape annotations are enforced in the whole suite, and the real images are found or their tests skipped."""
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import iter_modules
+from tempfile import TemporaryDirectory
 
 import h5py
 import hypothesis
@@ -25,6 +27,11 @@ hypothesis.settings.register_profile("first-failure", phases=[hypothesis.Phase.g
 
 # The products are small; a second thread gains nothing, and waits for the first on a busy machine.
 torch.set_num_threads(1)
+
+# A list of fonts left by another installation, perhaps while it was being removed, makes Matplotlib complain where the
+# tests expect silence.
+FONTS = TemporaryDirectory(prefix="torchbasics-fonts-")
+os.environ["MPLCONFIGDIR"] = FONTS.name
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
