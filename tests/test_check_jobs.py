@@ -3,6 +3,7 @@
 These are tests of the processes: the check that runs in them is a stand-in, which runs the file and finds it right.
 """
 
+import functools
 import os
 import signal
 import subprocess
@@ -203,7 +204,14 @@ def test_nothing_is_left_however_it_is_stopped(
     )
     Path("hang.py").write_text(source)
     command = [sys.executable, "-m", "torchbasics", "check", "hang.py"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        process_group=0,
+        # What a shell starts in the background ignores Ctrl-C, and so does what that starts, this test's run included.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
     with process, open("alive", "rb") as alive:
         assert alive.read(2) == b"xx"
         os.killpg(process.pid, end)
