@@ -1,4 +1,7 @@
-"""One row per layer and per loss: how to make it, what goes in, and the stock part that its twin must be."""
+"""One row per layer and per loss: how to make it, what goes in, and the stock part that its twin must be.
+
+Sizes are drawn pairwise distinct, so that no axis can be mistaken for another.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,13 +13,33 @@ from torchbasics.layers import Layer, LeakyReLU, Linear, ReLU, Sigmoid, Tanh
 from torchbasics.losses import BinaryCrossEntropy, Loss, SigmoidCrossEntropy, SquaredError
 
 
+def normal(shape: tuple[int, ...], g: torch.Generator) -> Tensor:
+    """Standard normal numbers, a fifth of them exactly 0."""
+    A_prev = torch.randn(shape, generator=g, dtype=torch.float64)
+    A_prev[torch.rand(shape, generator=g) < 0.2] = 0
+    return A_prev
+
+
 @dataclass(frozen=True)
 class LayerCase:
-    """`make(n_prev, n)` builds the layer; it takes A_prev (n_prev, m). `kink` marks a derivative that jumps at 0."""
+    """`make(*sizes)` builds the layer, and it takes A_prev of shape (*shape(*sizes), m)."""
 
-    make: Callable[[int, int], Layer]
+    make: Callable[..., Layer]
     twin: type[nn.Module]
+    shape: Callable[..., tuple[int, ...]] = lambda n_prev, n: (n_prev,)
+    count: int = 2
+    """How many sizes it takes, besides m."""
+    smallest: int = 1
+    """The smallest of its sizes."""
+    largest: int = 9
+    fewest: int = 1
+    """The smallest m."""
+    inputs: Callable[[tuple[int, ...], torch.Generator], Tensor] = normal
+    """A_prev in float64, by its shape."""
     kink: bool = False
+    """The derivative jumps at 0."""
+    terms: int = 10
+    """Of the longest sum in it, at the largest sizes."""
 
 
 @dataclass(frozen=True)

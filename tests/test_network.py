@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from numerics import (
     randomise,
     seeds,
 )
+from torch import nn
 
 from torchbasics.errors import InputError
 from torchbasics.initialisation import SCALES, initialise
@@ -147,6 +149,35 @@ def test_names_and_parameters_are_the_notes() -> None:
     quantities = network.quantities(torch.randn(6, 3), torch.ones(1, 3))
     forward, backward = ["Z1", "A1", "Z2", "A2", "Z3", "J"], ["dZ3", "dA2", "dZ2", "dA1", "dZ1"]
     assert list(quantities) == [*forward, *backward, "dW1", "db1", "dW2", "db2", "dW3", "db3"]
+
+
+class Scale(Layer):
+    """A = gamma A_prev, whose gamma[l] stands beside W[l]."""
+
+    symbol = "A"
+    joins = True
+    twin_names: ClassVar[dict[str, str]] = {"gamma": "gamma"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(1), requires_grad=False)
+
+    def forward(self, A_prev: torch.Tensor) -> torch.Tensor:
+        return self.gamma * A_prev
+
+    def backward(self, dA: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError
+
+    def twin(self) -> nn.Module:
+        raise NotImplementedError
+
+
+def test_no_two_quantities_share_a_name() -> None:
+    layers = [Scale(), Linear(2, 3), Scale(), Tanh(), Sigmoid(), Scale(), Linear(3, 1)]
+    network = Network(layers, SquaredError())
+    # The first has no W to stand beside, and the last beside one that has a gamma already: they count by themselves.
+    assert network.names == ["A1", "Z2", "A2", "A2'", "A2''", "A3", "Z4"]
+    assert [name for name, _ in network.notes_parameters()] == ["gamma1", "W2", "b2", "gamma2", "gamma3", "W4", "b4"]
 
 
 def test_first_layer_never_forms_dA0(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """A network is a list of layers and a loss: forward sweep, cost, backward sweep. One sweep serves every model.
 
-Every quantity has the notes' name: a layer with weights opens layer l and gives Zl, its activation gives Al.
+Every quantity has the notes' name: a layer with weights opens layer l and gives Zl, its activation gives Al. Where two
+have the same name, as two activations in a row have, the second gets a prime: A1, A1'.
 """
 
 from collections.abc import Iterable, Iterator
@@ -36,10 +37,23 @@ class Network(nn.Module):
         self.loss = loss
         self.swept = False
         self.names: list[str] = []
-        depth = 0
+        # For each layer, the notes' name of each of its parameters: {"W": "W1", "b": "b1"}.
+        self.own_names: list[dict[str, str]] = []
+        depth, taken = 0, set[str]()
         for layer in self.sequence:
-            depth += layer.symbol == "Z"
-            self.names.append(f"{layer.symbol}{depth}")
+            own_names: dict[str, str] = {}
+            for prefix, part in layer.parts():
+                own = [name for name, _ in part.named_parameters()]
+                joins = part.joins and depth > 0 and not any(f"{name}{depth}" in taken for name in own)
+                depth += part.symbol == "Z" or (bool(own) and not joins)
+                own_names |= {f"{prefix}{name}": f"{name}{depth}" for name in own}
+                taken.update(own_names.values())
+            self.own_names.append(own_names)
+            name = f"{layer.symbol}{depth}"
+            while name in taken:
+                name += "'"
+            taken.add(name)
+            self.names.append(name)
 
     @property
     def sequence(self) -> list[Layer]:
@@ -100,16 +114,27 @@ class Network(nn.Module):
 
     def notes_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Yield (name, parameter) with the notes' names: W1, b1, W2, b2, ..."""
-        for name, layer in zip(self.names, self.sequence, strict=True):
+        for names, layer in zip(self.own_names, self.sequence, strict=True):
             for own_name, parameter in layer.named_parameters():
-                yield own_name + name[1:], parameter
+                yield names[own_name], parameter
+
+    def redraw(self) -> None:
+        """Draw anew what is random in the layers, such as the masks of dropout; every training step begins with it."""
+        redraw(self)
 
     def twin(self) -> nn.Sequential:
         """Return the layers' twins in order, independent and with equal values; it gives what `loss.twin()` takes."""
-        return nn.Sequential(*(layer.twin() for layer in self.sequence))
+        return nn.Sequential(*(layer.twin() for layer in self.sequence)).train(self.training)
 
     def pairs(self, twin: nn.Sequential) -> Iterator[tuple[str, nn.Parameter, nn.Parameter]]:
         """Yield (W1, our parameter, the twin's) and so on; the two hold equally many numbers in the same order."""
-        for name, layer, layer_twin in zip(self.names, self.sequence, twin, strict=True):
+        for names, layer, layer_twin in zip(self.own_names, self.sequence, twin, strict=True):
             for own_name, ours, theirs in layer.pairs(layer_twin):
-                yield own_name + name[1:], ours, theirs
+                yield names[own_name], ours, theirs
+
+
+def redraw(module: nn.Module) -> None:
+    """Tell every part of a network or of its twin that has something random to draw it anew."""
+    for part in module.modules():
+        if part is not module and callable(draw := getattr(part, "redraw", None)):
+            draw()

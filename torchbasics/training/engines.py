@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from torchbasics.network import Network
+from torchbasics.network import Network, redraw
 from torchbasics.notation import examples_first, examples_last
 from torchbasics.optim import GradientDescent
 
@@ -70,6 +70,8 @@ class ManualEngine(Engine):
 
     def cost_and_gradients(self, X: Float[Tensor, "n_x m"], Y: Float[Tensor, "1 m"]) -> Float[Tensor, ""]:
         """Forward sweep, cost, backward sweep."""
+        self.network.train()
+        self.network.redraw()
         J = self.network.cost(X, Y)
         self.network.backward()
         return J
@@ -78,6 +80,7 @@ class ManualEngine(Engine):
         self, X: Float[Tensor, "n_x m"], Y: Float[Tensor, "1 m"]
     ) -> tuple[Float[Tensor, ""], Float[Tensor, "1 m"]]:
         """J and A[L]."""
+        self.network.eval()
         return self.network.cost(X, Y), self.network.loss.A
 
 
@@ -94,6 +97,8 @@ class TorchEngine(Engine):
 
     def cost_and_gradients(self, X: Float[Tensor, "n_x m"], Y: Float[Tensor, "1 m"]) -> Float[Tensor, ""]:
         """Forward through the twin, then `backward()`."""
+        self.twin.train()
+        redraw(self.twin)
         self.optimizer.zero_grad()
         J: Tensor = self.loss(self.twin(examples_first(X)), examples_first(Y))
         J.backward()
@@ -104,6 +109,7 @@ class TorchEngine(Engine):
         self, X: Float[Tensor, "n_x m"], Y: Float[Tensor, "1 m"]
     ) -> tuple[Float[Tensor, ""], Float[Tensor, "1 m"]]:
         """J and A[L]."""
+        self.twin.eval()
         outputs = self.twin(examples_first(X))
         return self.loss(outputs, examples_first(Y)), examples_last(self.output(outputs))
 

@@ -253,7 +253,8 @@ class Recorder:
         layers: dict[str, list[tuple[str, Tensor, Tensor]]] = {}
         for name, parameter in named:
             assert parameter.grad is not None
-            layers.setdefault(name[1:], []).append((name[0], parameter.detach(), parameter.grad))
+            own_name = name.rstrip("0123456789")
+            layers.setdefault(name.removeprefix(own_name), []).append((own_name, parameter.detach(), parameter.grad))
         return layers
 
 

@@ -85,7 +85,7 @@ def finite_reference(network: Network, X: Tensor, Y: Tensor) -> dict[str, Tensor
         for part in parts:
             values.append(part(values[-1]))
         labels = examples_first(Y.double())
-        for k, (name, layer, part) in enumerate(zip(network.names, network.sequence, parts, strict=True)):
+        for k, (notes, layer, part) in enumerate(zip(network.own_names, network.sequence, parts, strict=True)):
             above = parts[k + 1 :]
             pairs = pairs_of(layer, part)
             if not pairs:
@@ -94,11 +94,11 @@ def finite_reference(network: Network, X: Tensor, Y: Tensor) -> dict[str, Tensor
                 dZ = slopes(above, loss, values[k + 1], labels)
                 found = {"weight": dZ.T @ values[k] / len(dZ), "bias": dZ.mean(0)}
                 for own_name, ours, _ in pairs:
-                    gradients[f"d{own_name}{name[1:]}"] = found[layer.twin_names[own_name]].reshape(ours.shape)
+                    gradients[f"d{notes[own_name]}"] = found[layer.twin_names[own_name]].reshape(ours.shape)
                 continue
             for own_name, ours, theirs in pairs:
                 gradient = _entry_by_entry(parts[k:], loss, values[k], labels, theirs)
-                gradients[f"d{own_name}{name[1:]}"] = gradient.reshape(ours.shape)
+                gradients[f"d{notes[own_name]}"] = gradient.reshape(ours.shape)
     return gradients
 
 

@@ -66,7 +66,7 @@ def reference_of(part: Layer | Loss) -> nn.Module:
         return OwnForward(part) if isinstance(part, Layer) else OwnCost(part)
     if not isinstance(module, nn.Module):
         raise InputError(f"{type(part).__name__}.twin() returned {module!r}, expected a module of stock torch.nn parts")
-    return module
+    return module.train(part.training)
 
 
 def pairs_of(layer: Layer, module: nn.Module) -> list[tuple[str, nn.Parameter, nn.Parameter]]:

@@ -71,7 +71,7 @@ def _judge_all(done: Sweep, convention: float) -> list[Judged]:
         dA_prev = done.outward[k - 1] if k else None
         judgeable = dA is not None and dA.shape == A.shape
         step = Local(layer, module, A_prev, dA if judgeable else None, convention, inner=dA_prev is not None)
-        labels = Labels(names[k], names[k - 1] if k else "X", names[k][1:])
+        labels = Labels(names[k], names[k - 1] if k else "X", done.own_names[k])
         judged.append(judge_layer(step, ByHand(A, dA_prev, done.gradients[k]), labels))
     last = done.inputs[-1], done.Y, done.J, done.outward[-1]
     judged.append(judge_loss(done.network.loss, done.cost, *last, convention, names[-1]))
@@ -92,11 +92,11 @@ def _parts(network: Network, twin: nn.Module | None) -> list[nn.Module]:
     else:
         came = f"{len(twin)} modules" if isinstance(twin, nn.Sequential) else f"a {type(twin).__name__}"
         raise InputError(f"the twin is {came}, expected an nn.Sequential of {len(layers)}, one per layer")
-    for name, layer, part in zip(network.names, layers, parts, strict=True):
+    for notes, layer, part in zip(network.own_names, layers, parts, strict=True):
         for own_name, ours, theirs in pairs_of(layer, part):
             if ours.numel() != theirs.numel() or not torch.equal(ours, theirs.reshape(ours.shape)):
                 raise InputError(
-                    f"the twin's {own_name}{name[1:]} differs from the network's: copy the network's parameters "
+                    f"the twin's {notes[own_name]} differs from the network's: copy the network's parameters "
                     "into it, or leave it to network.twin()"
                 )
     return parts

@@ -26,11 +26,11 @@ class ByHand:
 
 @dataclass(frozen=True)
 class Labels:
-    """The notes' names of a layer's values: what comes out, what goes in, and what its parameters' names end in."""
+    """The notes' names of a layer's values: what comes out, what goes in, and its parameters by their own names."""
 
     A: str
     A_prev: str
-    suffix: str
+    parameters: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _backward_of_layer(
     backward: list[Quantity] = []
     right: dict[str, Tensor] = {}
     for own_name, value in reference.gradients.items():
-        name = f"d{own_name}{labels.suffix}"
+        name = f"d{labels.parameters[own_name]}"
         right[name] = value
         backward.append(judge(name, hand.gradients[own_name], value, _gradient(sigma, own_name), "autograd"))
     if reference.dA_prev is not None:

@@ -17,22 +17,29 @@ class Plain:
     """X -> parts -> J with every value kept under its label: X, W1, b1, Z1, A1, ..., J."""
 
     def __init__(
-        self, layers: list[Layer], names: list[str], parts: list[nn.Module], cost: nn.Module, X: Tensor, Y: Tensor
+        self,
+        layers: list[Layer],
+        names: list[str],
+        own_names: list[dict[str, str]],
+        parts: list[nn.Module],
+        cost: nn.Module,
+        X: Tensor,
+        Y: Tensor,
     ) -> None:
         self.shapes: dict[str, torch.Size] = {}
         A = examples_first(X).detach().requires_grad_()
         self.nodes: dict[str, Tensor] = {"X": A}
-        for name, layer, module in zip(names, layers, parts, strict=True):
+        for name, notes, layer, module in zip(names, own_names, layers, parts, strict=True):
             for own_name, ours, theirs in pairs_of(layer, module):
-                self.nodes[own_name + name[1:]] = theirs
-                self.shapes[own_name + name[1:]] = ours.shape
+                self.nodes[notes[own_name]] = theirs
+                self.shapes[notes[own_name]] = ours.shape
             self.nodes[name] = A = module(A)
         self.nodes["J"] = cost(A, examples_first(Y))
 
     @classmethod
     def of(cls, done: Sweep) -> "Plain":
         """The plain pass at a sweep's X and Y."""
-        return cls(done.layers, done.names, done.parts, done.cost, done.inputs[0], done.Y)
+        return cls(done.layers, done.names, done.own_names, done.parts, done.cost, done.inputs[0], done.Y)
 
     def value(self, label: str) -> Tensor:
         """In the notes' shape."""
@@ -70,12 +77,15 @@ def right_overall(done: Sweep) -> dict[str, bool]:
         *parts, cost = (copy.deepcopy(module).to(dtype) for module in [*done.parts, done.cost])
 
         def run(inputs: list[Tensor]) -> list[Tensor | None]:
-            again = Plain(done.layers, done.names, parts, cost, inputs[0], done.Y.to(dtype))
+            again = Plain(done.layers, done.names, done.own_names, parts, cost, inputs[0], done.Y.to(dtype))
             return [again.gradient(label) for label in labels]
 
         return [run]
 
-    S = sample({dtype: side(dtype) for dtype in (torch.float32, torch.float64)}, [done.inputs[0]], [*right], False)
+    fixed = int(next(done.layers[0].parts())[1].takes_tokens)
+    S = sample(
+        {dtype: side(dtype) for dtype in (torch.float32, torch.float64)}, [done.inputs[0]], [*right], False, fixed
+    )
     verdicts = {}
     for label, value, sigma in zip(labels, right, S, strict=True):
         yours = hand[f"d{label}"]

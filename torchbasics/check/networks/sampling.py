@@ -39,7 +39,8 @@ def layer_sigma(step: Local, right: Values, exact: bool) -> Values:
     inputs = [step.A_prev, *([] if step.dA is None else [step.dA]), *(step.layer.get_parameter(name) for name in names)]
     outputs = [right.A, right.dA_prev, *right.gradients.values()]
     sides = {dtype: _sides_of_layer(step, names, dtype) for dtype in (torch.float32, torch.float64)}
-    S = sample(sides, inputs, outputs, exact)
+    _, first = next(step.layer.parts())
+    S = sample(sides, inputs, outputs, exact, fixed=int(first.takes_tokens))
     assert S[0] is not None
     return Values(S[0], S[1], {name: value for name, value in zip(names, S[2:], strict=True) if value is not None})
 
@@ -111,11 +112,16 @@ def _sides_of_loss(loss: Loss, module: nn.Module, Y: Tensor, convention: float, 
 
 
 def sample(
-    sides: dict[torch.dtype, list[Run]], inputs: list[Tensor], outputs: list[Tensor | None], exact: bool
+    sides: dict[torch.dtype, list[Run]],
+    inputs: list[Tensor],
+    outputs: list[Tensor | None],
+    exact: bool,
+    fixed: int = 0,
 ) -> list[Tensor | None]:
     """S of each output: the root mean square of the sides' rounding and of the spread, and 2 times the value at least.
 
-    `sides` are the implementations in float32 and in float64, the reference last; `outputs` its values at `inputs`.
+    `sides` are the implementations in float32 and in float64, the reference last; `outputs` its values at `inputs`, of
+    which the first `fixed` are exact, as tokens are.
     """
     g = torch.Generator().manual_seed(0)
     count = MORE_SAMPLES if exact else SAMPLES
@@ -128,9 +134,10 @@ def sample(
                 variance.add_(((a.double() - b.double()) / scale).square_().nan_to_num_(0, 0, 0))
 
     for _ in range(count):
-        jittered = [
+        jittered = [value.float() for value in inputs[:fixed]]
+        jittered += [
             (value * (1 + JITTER * torch.randn(value.shape, generator=g, dtype=value.dtype))).float()
-            for value in inputs
+            for value in inputs[fixed:]
         ]
         for narrow_side, wide_side in zip(sides[torch.float32], sides[torch.float64], strict=True):
             narrow = _run(narrow_side, jittered)

@@ -23,6 +23,7 @@ class Sweep:
     parts: list[nn.Module]
     cost: nn.Module
     names: list[str]
+    own_names: list[dict[str, str]]
     inputs: list[Tensor]
     Y: Tensor
     J: Tensor
@@ -45,26 +46,26 @@ class Sweep:
         """The step that makes it, as (k, own name): dW2 is layer k's, a dA or dZ the layer's above, or the loss's."""
         if gradient[1:] in self.names:
             return self.names.index(gradient[1:]) + 1, ""
-        for k, (name, layer) in enumerate(zip(self.names, self.layers, strict=True)):
-            for own_name, _ in layer.named_parameters():
-                if gradient == f"d{own_name}{name[1:]}":
+        for k, notes in enumerate(self.own_names):
+            for own_name, name in notes.items():
+                if gradient == f"d{name}":
                     return k, own_name
         raise AssertionError(gradient)
 
     def forward(self) -> dict[str, Tensor]:
         """X, Y, W1, b1, Z1, A1, ..., J."""
         found = {"X": self.inputs[0], "Y": self.Y}
-        for name, layer, A in zip(self.names, self.layers, self.inputs[1:], strict=True):
-            found |= {own_name + name[1:]: parameter.detach() for own_name, parameter in layer.named_parameters()}
+        for name, notes, layer, A in zip(self.names, self.own_names, self.layers, self.inputs[1:], strict=True):
+            found |= {notes[own_name]: parameter.detach() for own_name, parameter in layer.named_parameters()}
             found[name] = A
         return found | {"J": self.J}
 
     def backward(self) -> dict[str, Tensor | None]:
         """The gradients by name, in the order of the backward sweep; None for one that was not written."""
         found: dict[str, Tensor | None] = {}
-        for name, dA, gradients in zip(self.names[::-1], self.outward[::-1], self.gradients[::-1], strict=True):
-            found[f"d{name}"] = dA
-            found |= {f"d{own_name}{name[1:]}": gradient for own_name, gradient in gradients.items()}
+        for k in range(len(self.names) - 1, -1, -1):
+            found[f"d{self.names[k]}"] = self.outward[k]
+            found |= {f"d{self.own_names[k][own_name]}": value for own_name, value in self.gradients[k].items()}
         return found
 
     def unjudged_forward(self) -> Iterator[str]:
@@ -125,19 +126,10 @@ def sweep(network: Network, parts: list[nn.Module], cost: nn.Module, X: Tensor, 
         outward = [*missing, *backward.came[::-1]]
         gradients = [{name: at.grad for name, at in layer.named_parameters()} for layer in network.sequence]
     *values, J = forward.came
-    return Sweep(network, parts, cost, _distinct(network.names), [X, *values], Y, J, outward, gradients, failure)
+    names = network.names, network.own_names
+    return Sweep(network, parts, cost, *names, [X, *values], Y, J, outward, gradients, failure)
 
 
 def first_line(error: Exception) -> str:
     """The error's message as far as one line goes."""
     return str(error).partition("\n")[0]
-
-
-def _distinct(names: list[str]) -> list[str]:
-    """Two activations in a row are both A1: the second becomes A1'."""
-    distinct: list[str] = []
-    for name in names:
-        while name in distinct:
-            name += "'"
-        distinct.append(name)
-    return distinct
