@@ -58,16 +58,18 @@ def central_differences(f: Callable[[], Tensor], at: Tensor, h: float = 1e-5) ->
 
 def autograd_quantities(network: Network, X: Tensor, Y: Tensor) -> dict[str, Tensor]:
     """Every quantity of `Network.quantities` by autograd through the twin, in the notes' shapes and scale."""
-    twin, loss = network.twin(), network.loss.twin()
+    twin = network.twin()
+    cost = network.twin_cost(twin)
     outputs, A = {}, examples_first(X)
     for name, layer in zip(network.names, twin, strict=True):
         outputs[name] = A = layer(A)
-        A.retain_grad()
-    J = loss(A, examples_first(Y))
+        if A.requires_grad:  # not below the first layer with parameters
+            A.retain_grad()
+    J = cost(A, examples_first(Y))
     J.backward()
     quantities = {name: examples_last(A.detach()) for name, A in outputs.items()}
     quantities["J"] = J.detach()
-    for name, A in outputs.items():
+    for name, A in list(outputs.items())[network.first :]:
         quantities["d" + name] = dZ_from_autograd(examples_last(A.grad))
     for name, ours, theirs in network.pairs(twin):
         quantities["d" + name] = theirs.grad.reshape(ours.shape)

@@ -352,7 +352,7 @@ WORDS = [
     ("train --optimizer adamm", ["--optimizer adamm", "did you mean 'adam'?"]),
     (
         "train --activation rel",
-        ["--activation rel", "did you mean 'relu'?", "(known: leaky-relu, relu, sigmoid, tanh)"],
+        ["--activation rel", "did you mean 'relu'?", "(known: elu, gelu, leaky-relu, relu, "],
     ),
     ("train --init zero", ["--init zero", "did you mean 'zeros'?", "(known: he, small, sqrt, xavier, zeros)"]),
     ("train --dtype float16", ["--dtype float16", "float32, float64"]),

@@ -11,9 +11,10 @@ import torch
 
 from runs import listing, small
 from torchbasics.data import NAMES
+from torchbasics.data.sequences import SEQUENCES
 from torchbasics.errors import InputError
 from torchbasics.initialisation import SCALES
-from torchbasics.models import ACTIVATIONS
+from torchbasics.models import ACTIVATIONS, CELLS
 from torchbasics.training import config
 from torchbasics.training.config import LEARNING_RATES, MODEL_DEFAULTS, OPTIMIZER_RATES, TrainConfig
 from torchbasics.training.engines import ENGINES, OPTIMIZERS
@@ -31,14 +32,14 @@ def test_the_choices_are_those_that_there_are() -> None:
     assert get_args(config.Optimizer) == tuple(OPTIMIZERS)
     assert get_args(config.Engine) == (*ENGINES, "both")
     assert get_args(config.Model) == tuple(MODEL_DEFAULTS)
-    assert tuple(LEARNING_RATES) == NAMES
-    assert TrainConfig().data in NAMES
+    assert get_args(config.Cell) == tuple(CELLS)
+    assert tuple(LEARNING_RATES) == tuple(name for name in NAMES if name not in SEQUENCES)
+    assert {defaults.data for defaults in MODEL_DEFAULTS.values()} <= set(NAMES)
     # The help names what a field left out becomes, and the data there is.
     source = inspect.getsource(TrainConfig)
     assert f'"""{", ".join(NAMES[:-1])} or {NAMES[-1]};' in source
-    for key, values in (("activation", ACTIVATIONS), ("init", SCALES)):
-        assert f"{key}: Annotated" in source
-        assert f'left_out("{{{",".join(values)}}}"' in source
+    assert "init: Annotated" in source
+    assert f'left_out("{{{",".join(SCALES)}}}"' in source
 
 
 def test_a_configuration_survives_json() -> None:
@@ -83,7 +84,7 @@ def test_the_runs_config_file_says_what_it_was_trained_with(pictures: str) -> No
 )
 def test_layer_sizes(model: config.Model, layers: tuple[str, ...], expected: list[int]) -> None:
     settings = TrainConfig(model, layers=layers) if layers else TrainConfig(model)
-    assert settings.layer_sizes(60) == expected
+    assert settings.layer_sizes(60, 1) == expected
 
 
 @pytest.mark.parametrize(
@@ -99,6 +100,11 @@ def test_layer_sizes(model: config.Model, layers: tuple[str, ...], expected: lis
         ("deep", ",", "whole numbers"),
         ("logistic", "60,5,1", "logistic takes 2 sizes, such as 60,1; deep takes any number"),
         ("shallow", "60,5,4,1", "shallow takes 3 sizes, such as 60,7,1"),
+        ("transformer", "60,32,1", "transformer takes 4 sizes, such as 60,32,64,1"),
+        ("transformer", "60,30,64,1", "the width, which is even and divides into 4 heads"),
+        ("cnn", "60,16,1", "expected channels and then units, as in 16,32,64"),
+        ("cnn", "60,4,4,4,4,8,1", "4 POOLs halve a picture of .* to nothing; give fewer convolutions"),
+        ("hybrid", "60,4,8,1", "hybrid needs pictures with structured inputs beside them"),
     ],
 )
 def test_bad_layer_sizes(pictures: str, model: config.Model, layers: str, message: str) -> None:
@@ -122,6 +128,12 @@ def test_bad_layer_sizes(pictures: str, model: config.Model, layers: str, messag
         ({"seed": -1}, "--seed -1: expected 0 to 4294967295"),
         ({"seed": 2**32}, "--seed 4294967296"),
         ({"model": "logistic", "activation": "relu"}, "logistic regression has no hidden layer"),
+        ({"model": "rnn", "activation": "relu"}, "the cells of an rnn have their own; choose one by --cell"),
+        ({"l2": -0.1}, "--l2 -0.1: expected lambda, 0 or a positive number"),
+        ({"l1": float("nan")}, "--l1 nan: expected lambda"),
+        ({"keep_prob": 0.0}, "--keep-prob 0.0: expected more than 0 and at most 1"),
+        ({"keep_prob": 1.5}, "--keep-prob 1.5"),
+        ({"model": "rnn", "keep_prob": 0.5}, "--keep-prob: rnn has no fully connected hidden layer"),
         ({"device": "cuda"}, "--device cuda: torch finds no such device here"),
         ({"run": "a/b"}, "--run 'a/b': expected a name without folders"),
         ({"run": ""}, "--run ''"),
@@ -148,9 +160,24 @@ def test_what_is_left_out_becomes_the_models_and_the_datas_own() -> None:
     assert (resolved.layers, resolved.activation, resolved.init) == (("2", "7", "1"), "tanh", "small")
     assert (resolved.iterations, resolved.learning_rate) == (2500, 1.2)
     given = TrainConfig("deep", "flower", layers=("2,3,1",), activation="sigmoid", iterations=7, learning_rate=9.0)
-    assert given.resolve(2) == replace(given, layers=("2", "3", "1"), init="sqrt")
-    rates = [TrainConfig(model, "cats.h5").resolve(9).learning_rate for model in MODEL_DEFAULTS]
-    assert rates == [0.005, 0.0075, 0.0075]
+    assert given.resolve(2) == replace(given.filled(), layers=("2", "3", "1"), init="sqrt")
+    rates = {model: TrainConfig(model, "cats.h5").resolve(9).learning_rate for model in MODEL_DEFAULTS}
+    assert rates == {model: defaults.learning_rate for model, defaults in MODEL_DEFAULTS.items()}
+    assert [rates[model] for model in ("logistic", "shallow", "deep")] == [0.005, 0.0075, 0.0075]
+
+
+def test_what_is_left_out_becomes_the_models_own_beyond_the_notes() -> None:
+    for model, defaults in MODEL_DEFAULTS.items():
+        resolved = TrainConfig(model).resolve(64, 10)
+        assert resolved.sizes == [64, *defaults.hidden, 10]
+        for key in ("data", "optimizer", "batch_size", "dtype", "keep_prob", "init", "iterations"):
+            assert getattr(resolved, key) == getattr(defaults, key), key
+        assert resolved.resolve(64, 10) == resolved
+    # Another optimizer than the model's own takes its own rate.
+    assert TrainConfig("cnn", optimizer="rmsprop").resolve(64).learning_rate == 0.001
+    assert TrainConfig("cnn", optimizer="gd").resolve(64).learning_rate == 0.05
+    assert TrainConfig("deep", "digits", optimizer="adam").resolve(64).learning_rate == 0.001
+    assert TrainConfig("deep", "digits", optimizer="momentum").resolve(64).learning_rate == 0.03
 
 
 def test_a_run_without_a_name_is_numbered_and_none_is_overwritten(tmp_path: Path) -> None:

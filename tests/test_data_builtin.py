@@ -14,6 +14,7 @@ from torchbasics.data import NAMES, load, write
 from torchbasics.data.base import Data, ImageShape, Split
 from torchbasics.data.builtin import BUILTIN
 from torchbasics.data.planar import PLANAR
+from torchbasics.data.sequences import SEQUENCES
 from torchbasics.data.split import stratified
 from torchbasics.errors import InputError
 
@@ -37,7 +38,7 @@ def rows(X: torch.Tensor) -> set[tuple[float, ...]]:
 
 
 def test_the_names_are_those_that_load() -> None:
-    assert set(NAMES) == set(BUILTIN | PLANAR)
+    assert set(NAMES) == set(BUILTIN | PLANAR | SEQUENCES)
 
 
 def test_the_names_come_without_torch() -> None:
@@ -59,12 +60,14 @@ def test_a_set_is_complete_and_its_memory_lies_examples_first(name: str, dtype: 
     assert data.name == name
     for split in (data.train, data.test):
         assert split.X.dtype == split.Y.dtype == dtype
-        assert split.X.shape == (data.n_x, split.m)
-        assert split.Y.shape == (1, split.m)
-        assert split.X.T.is_contiguous()
-        assert set(split.Y.unique().tolist()) == {0, 1}
-    assert not rows(data.train.X) & rows(data.test.X) or name == "digits"
-    assert abs(data.train.Y.mean() - data.test.Y.mean()) < 0.01
+        assert (split.X.shape[0], split.X.shape[-1], split.Y.shape[-1]) == (data.n_x, split.m, split.m)
+        assert split.Y.shape[:-1] == ((1, data.n_x) if data.tokens else (1,))
+        assert set(split.Y.unique().tolist()) <= set(range(len(data.classes)))
+    assert set(data.train.Y.unique().tolist()) == set(range(len(data.classes))) or name == "zen"
+    if name not in SEQUENCES:
+        assert data.train.X.T.is_contiguous()
+        assert not rows(data.train.X) & rows(data.test.X) or "digit" in name
+        assert abs(data.train.Y.mean() - data.test.Y.mean()) < 0.01 * (len(data.classes) - 1)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -73,8 +76,8 @@ def test_the_seed_decides_and_nothing_else(name: str) -> None:
     assert torch.equal(one.train.X, same.train.X)
     assert torch.equal(one.test.X, same.test.X)
     assert torch.equal(one.test.Y, same.test.Y)
-    assert not torch.equal(one.test.X, other.test.X)
-    assert torch.equal(one.train.X, other.train.X) == (name == "flower")
+    assert torch.equal(one.test.X, other.test.X) == (name == "zen")
+    assert torch.equal(one.train.X, other.train.X) == (name in ("flower", "zen"))
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32])
@@ -99,6 +102,57 @@ def test_digits_are_even_or_odd() -> None:
     for split in (data.train, data.test):
         even = [float(of[tuple(x)] % 2 == 0) for x in (split.X.T * 16).tolist()]
         assert split.Y[0].tolist() == even
+
+
+def test_ten_digits_are_the_digits() -> None:
+    data = built_in("ten-digits")
+    assert (data.n_y, data.classes, data.image) == (10, tuple("0123456789"), ImageShape(8, 8, 1))
+    pixels, digit = load_digits(return_X_y=True)
+    of = {tuple(p): d for p, d in zip(pixels.tolist(), digit.tolist(), strict=True)}
+    for split in (data.train, data.test):
+        assert split.Y[0].tolist() == [of[tuple(x)] for x in (split.X.T * 16).tolist()]
+
+
+def test_digit_sums_are_known_from_both_parts_and_from_neither_alone() -> None:
+    data = built_in("digit-sums")
+    assert (data.n_x, data.structured, data.image) == (74, 10, ImageShape(8, 8, 1))
+    pixels, digit = load_digits(return_X_y=True)
+    of = {tuple(p): d for p, d in zip(pixels.tolist(), digit.tolist(), strict=True)}
+    agree = []
+    for split in (data.train, data.test):
+        digits = torch.tensor([of[tuple(x)] for x in (split.X[:64].T * 16).tolist()])
+        k = split.X[64:].argmax(dim=0)
+        assert split.X[64:].sum(dim=0).unique().tolist() == [1]
+        assert torch.equal(split.Y[0], ((digits + k) % 2 == 0).to(split.Y.dtype))
+        agree += [((digits % 2 == 0) == split.Y[0]).double(), ((k % 2 == 0) == split.Y[0]).double()]
+    # A fair coin over 1,437 and over 360 examples, five sigma.
+    assert all(abs(one.mean() - 0.5) < 2.5 / len(one) ** 0.5 for one in agree)
+
+
+def test_the_answer_to_match_is_known_and_no_weighted_sum_tells_it() -> None:
+    data = built_in("match")
+    assert (data.train.X.shape, data.n_y, data.classes) == ((1, 12, 1000), 1, ("differ", "agree"))
+    for split in (data.train, data.test):
+        assert set(split.X.unique().tolist()) == {-1, 1}
+        assert torch.equal(split.Y[0], (split.X[0, 0] == split.X[0, -1]).to(split.Y.dtype))
+        X, Y = split.X[0], 2 * split.Y[0] - 1
+        # The correlation of the label with any one sign is that of a fair coin.
+        assert ((X * Y).mean(dim=1).abs() < 5 / 1000**0.5).all()
+
+
+def test_zen_is_the_text_and_its_next_letters() -> None:
+    data = built_in("zen")
+    assert (data.tokens, data.n_y) == (len(data.classes), len(data.classes))
+
+    def read(tokens: torch.Tensor) -> str:
+        return "".join(data.classes[int(token)] for token in tokens)
+
+    for split in (data.train, data.test):
+        assert torch.equal(split.X[1:], split.Y[0, :-1])
+    first = read(data.train.X[:, 0]) + "".join(read(data.train.Y[0, -1:, k]) for k in range(data.train.m))
+    last = read(data.test.X[:, 0]) + "".join(read(data.test.Y[0, -1:, k]) for k in range(data.test.m))
+    printed = subprocess.run([sys.executable, "-c", "import this"], capture_output=True, text=True, check=True).stdout
+    assert first + last == printed.removesuffix("\n")
 
 
 def test_breast_cancer_is_standardised_by_the_training_set_and_1_is_malignant() -> None:

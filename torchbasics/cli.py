@@ -45,7 +45,7 @@ class ResumeConfig:
 
 @dataclass(frozen=True)
 class PredictConfig:
-    """Classify pictures from files with a trained run; each gets the probability of label 1."""
+    """Classify pictures from files with a trained run; each gets its likeliest class and a probability."""
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run's folder, such as runs/deep-digits, or its name in ./runs."""
@@ -92,12 +92,32 @@ class DataConfig:
     """At most this many examples per file."""
 
 
+@dataclass(frozen=True)
+class BenchConfig:
+    """Measure each layer's step by hand against its torch.nn twin's with autograd: time and memory, in one process."""
+
+    what: tyro.conf.Positional[Literal["layers"]]
+    """What to measure."""
+
+    names: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME...", help_behavior_hint="")
+    ] = ()
+    """Some layers, such as Conv2d LSTM. (default: every layer)"""
+
+    rounds: int = 11
+    """Steps of each side, of whose times the median is taken."""
+
+    threads: int = 1
+    """Threads of torch's."""
+
+
 COMMANDS = {
     "train": TrainConfig,
     "resume": ResumeConfig,
     "predict": PredictConfig,
     "data": DataConfig,
     "check": CheckConfig,
+    "bench": BenchConfig,
 }
 
 DESCRIPTION = """The networks of the Neural Networks and Deep Learning notes, hand-derived beside torch.nn.
@@ -168,6 +188,8 @@ def _run(arguments: list[str]) -> int:
             return train(resume(_find(config.run), config.iterations), _console())
         case PredictConfig() as config:
             return _predict(config)
+        case BenchConfig() as config:
+            return _bench(config)
         case config:
             return _build(config)
 
@@ -186,10 +208,43 @@ def _predict(config: PredictConfig) -> int:
 
     if not config.images:
         raise InputError("predict: no picture was given; expected torchbasics predict RUN IMAGE...")
-    positive, predictions = predict(_find(config.run), config.images)
+    predictions = predict(_find(config.run), config.images)
     width = max(len(str(prediction.path)) for prediction in predictions)
     for prediction in predictions:
-        print(f"{prediction.path!s:{width}}  {prediction.name}  p({positive}) = {prediction.p:.4f}")
+        print(f"{prediction.path!s:{width}}  {prediction.name}  p({prediction.of}) = {prediction.p:.4f}")
+    return 0
+
+
+def _bench(config: BenchConfig) -> int:
+    import torch
+    from rich.progress import track
+    from rich.table import Table
+
+    from torchbasics.bench import ALLOWED, chosen, measure
+
+    for name, value in (("rounds", config.rounds), ("threads", config.threads)):
+        if value < 1:
+            raise InputError(f"--{name} {value}: expected 1 or more")
+    console, table = _console(), Table(title=f"forward + backward, float32, {config.threads} thread(s)")
+    for heading in ("layer", "A_prev", "by hand", "twin", "ratio", "by hand", "twin", "ratio"):
+        table.add_column(heading, justify="left" if heading in ("layer", "A_prev") else "right")
+    cases = chosen(config.names)
+    torch.set_num_threads(config.threads)
+    slower = []
+    for name, case in track(cases.items(), description="", console=console, transient=True):
+        found = measure(case, config.rounds)
+        if found.time_ratio > ALLOWED:
+            slower.append(name)
+        times = (f"{1e3 * seconds:.1f} ms" for seconds in found.seconds)
+        peaks = (f"{size / 2**20:.1f} MiB" for size in found.peak)
+        shape = "x".join(map(str, case.shape))
+        table.add_row(name, shape, *times, f"{found.time_ratio:.2f}", *peaks, f"{found.memory_ratio:.2f}")
+    console.print(table)
+    console.print(
+        f"{len(cases) - len(slower)} of {len(cases)} by hand in at most {ALLOWED} times the twin's time"
+        + (f"; slower: {', '.join(slower)}" if slower else ""),
+        highlight=False,
+    )
     return 0
 
 

@@ -1,5 +1,9 @@
 r"""How W starts: $W^{[l]} = \text{scale} \cdot \text{randn}(n^{[l]}, n^{[l-1]})$ and $b^{[l]} = 0$.
 
+Every parameter whose name begins with W is a weight, as Wax and Waa of a recurrence are, and so is E of an embedding;
+n[l-1] is the size of one of its rows, f_H f_W n_C_prev of a convolution. gamma starts at 1, and b, beta and all others
+at 0.
+
 | name | scale | source |
 |---|---|---|
 | zeros | 0 | week 2, logistic regression; with hidden units the symmetry is never broken (week 3) |
@@ -31,18 +35,18 @@ SCALES: dict[str, Callable[[int, int], float]] = {
 
 
 def initialise(network: Network, init: str, seed: int) -> Network:
-    """Give every W its scaled normal numbers and every b its zeros, in place; return the network.
+    """Give every W its scaled normal numbers, every b its zeros and every gamma its ones, in place; return the network.
 
     Raises `InputError` for an unknown name.
     """
     if init not in SCALES:
         raise InputError(f"no initialisation is called {init!r}; {nearest(init, SCALES)}")
     generator = np.random.RandomState(seed)
-    for name, parameter in network.named_parameters():
-        if name.endswith("W"):
+    for name, parameter in network.notes_parameters():
+        if name.startswith(("W", "E")):
             n, n_prev = parameter.shape[0], parameter[0].numel()
             W = generator.randn(n, n_prev) * SCALES[init](n, n_prev)
             parameter.data.copy_(torch.from_numpy(W).view(parameter.shape))
         else:
-            parameter.data.zero_()
+            parameter.data.fill_(name.startswith("gamma"))
     return network

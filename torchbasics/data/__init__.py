@@ -11,7 +11,19 @@ if TYPE_CHECKING:
     from torchbasics.data.hdf5_write import write as write
     from torchbasics.data.source import load as load
 
-NAMES = ("digits", "breast-cancer", "flower", "circles", "moons", "blobs", "spirals")
+NAMES = (
+    "digits",
+    "ten-digits",
+    "digit-sums",
+    "breast-cancer",
+    "flower",
+    "circles",
+    "moons",
+    "blobs",
+    "spirals",
+    "match",
+    "zen",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,9 +1,15 @@
 """What a data set is: X (n_x, m) and Y (1, m), to train and to test on, and what a column of X means.
 
-Legend: m examples, n_x inputs, H height, W width, C channels.
+Legend: m examples, n_x inputs, T steps of a sequence, H height, W width, C channels.
+
+| data | X | Y |
+|---|---|---|
+| vectors, and pictures as vectors | (n_x, m) | (1, m) |
+| sequences | (n_x, T, m) | (1, m) |
+| text: every step a token, 0, 1, 2, ... | (T, m) | (1, T, m), the token that follows each |
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -37,10 +43,10 @@ class ImageShape:
 
 @dataclass(frozen=True)
 class Split:
-    """m examples: X (n_x, m) and Y (1, m) of the same floating dtype, labels 0 or 1. Memory lies examples-first."""
+    """m examples: X and Y of the same floating dtype, labels 0, 1, 2, ... Memory lies examples-first."""
 
-    X: Float[Tensor, "n_x m"]
-    Y: Float[Tensor, "1 m"]
+    X: Float[Tensor, "*n_x m"]
+    Y: Float[Tensor, "1 *T m"]
 
     @classmethod
     def from_rows(cls, rows: Num[np.ndarray, "m n_x"], labels: Num[np.ndarray, " m"], dtype: torch.dtype) -> "Split":
@@ -61,16 +67,20 @@ class Split:
 class Data:
     """A training set, a test set and what they show.
 
-    `classes` names label 0 and label 1. `image` is None where a column of X is no picture. `pixel_scale` is what raw
-    pixels were divided by (255 for the course's images), and is 1.0 for data that is used as it is.
+    `classes` names label 0, label 1, and so on. `image` is None where a column of X is no picture; with `structured`
+    inputs it is one in its first image.n_x rows, and has that many others below. `pixel_scale` is what raw pixels were
+    divided by (255 for the course's images), and is 1.0 for data that is used as it is. `tokens` is how many there are
+    of a text's, and 0 for what is no text.
     """
 
     name: str
     train: Split
     test: Split
-    classes: tuple[str, str]
+    classes: tuple[str, ...]
     image: ImageShape | None
     pixel_scale: float
+    structured: int = 0
+    tokens: int = 0
 
     def __post_init__(self) -> None:
         if self.train.X.shape[0] != self.test.X.shape[0]:
@@ -81,12 +91,17 @@ class Data:
 
     @property
     def n_x(self) -> int:
-        """The number of inputs, n[0]."""
+        """The number of inputs, n[0]; of a text its T tokens."""
         return self.train.X.shape[0]
+
+    @property
+    def n_y(self) -> int:
+        """The number of outputs: one for two classes, the probability of label 1, and otherwise one for each."""
+        return 1 if len(self.classes) == 2 else len(self.classes)
 
     def to(self, device: torch.device | str) -> "Data":
         """The same data on another device."""
-        return Data(self.name, self.train.to(device), self.test.to(device), self.classes, self.image, self.pixel_scale)
+        return replace(self, train=self.train.to(device), test=self.test.to(device))
 
 
 def check_seed(seed: int) -> None:

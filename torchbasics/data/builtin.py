@@ -58,4 +58,44 @@ def breast_cancer(dtype: torch.dtype, seed: int) -> Data:
     )
 
 
-BUILTIN: dict[str, Callable[[torch.dtype, int], Data]] = {"digits": digits, "breast-cancer": breast_cancer}
+def ten_digits(dtype: torch.dtype, seed: int) -> Data:
+    """The same 1,797 digits with Y = 0, 1, ..., 9: which digit is it?"""
+    pixels, digit = load_digits(return_X_y=True)
+    train, test = stratified("ten-digits", digit, TEST_FRACTION, seed)
+    return Data(
+        name="ten-digits",
+        train=Split.from_rows(pixels[train] / 16, digit[train], dtype),
+        test=Split.from_rows(pixels[test] / 16, digit[test], dtype),
+        classes=tuple("0123456789"),
+        image=ImageShape(8, 8, 1),
+        pixel_scale=16.0,
+    )
+
+
+def digit_sums(dtype: torch.dtype, seed: int) -> Data:
+    """The same digits, each beside a number k from 0 to 9: "is digit + k even?" Neither alone says anything about it.
+
+    X has the 64 pixels / 16 and below them k as one 1 among ten inputs. k is drawn by the seed, and Y known with it.
+    """
+    pixels, digit = load_digits(return_X_y=True)
+    k = np.random.default_rng(seed).integers(10, size=len(digit))
+    rows = np.hstack([pixels / 16, np.eye(10)[k]])
+    even = ((digit + k) % 2 == 0).astype(np.int64)
+    train, test = stratified("digit-sums", even, TEST_FRACTION, seed)
+    return Data(
+        name="digit-sums",
+        train=Split.from_rows(rows[train], even[train], dtype),
+        test=Split.from_rows(rows[test], even[test], dtype),
+        classes=("odd", "even"),
+        image=ImageShape(8, 8, 1),
+        pixel_scale=16.0,
+        structured=10,
+    )
+
+
+BUILTIN: dict[str, Callable[[torch.dtype, int], Data]] = {
+    "digits": digits,
+    "ten-digits": ten_digits,
+    "digit-sums": digit_sums,
+    "breast-cancer": breast_cancer,
+}

@@ -37,8 +37,9 @@ def load(source: str | Path, test_source: str | Path | None = None, *, dtype: to
     if name in NAMES:
         from torchbasics.data.builtin import BUILTIN
         from torchbasics.data.planar import PLANAR
+        from torchbasics.data.sequences import SEQUENCES
 
-        return (BUILTIN | PLANAR)[name](dtype, seed)
+        return (BUILTIN | PLANAR | SEQUENCES)[name](dtype, seed)
     if is_file:
         return load_hdf5(Path(name), None if test_source is None else Path(test_source), dtype)
     if os.path.isdir(name):

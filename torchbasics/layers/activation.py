@@ -5,10 +5,12 @@ r"""Activations: $A = g(Z)$ element by element, and $dZ = dA * g'(Z)$.
 | sigmoid | 1 / (1 + exp(-z)) | a (1 - a) | A |
 | tanh | (exp(z) - exp(-z)) / (exp(z) + exp(-z)) | 1 - a^2 | A |
 | ReLU | max(0, z) | 1 where z > 0, else 0 | A |
-| leaky ReLU | z where z > 0, else slope z | 1 where z > 0, else slope | Z |
+| leaky ReLU | z where z > 0, else slope z | 1 where z > 0, else slope | A |
 
-Shapes: Z, A, dZ and dA are alike, (n, m) or any other. Source: week 3, "Activation functions" and "Derivatives of
-activation functions".
+Shapes: Z, A, dZ and dA are alike, (n, m) or any other. Each backward makes one new tensor and goes on in it: on large
+ones the memory that a formula's every intermediate value would take costs more than its arithmetic.
+
+Source: week 3, "Activation functions" and "Derivatives of activation functions".
 """
 
 import torch
@@ -38,7 +40,7 @@ class Sigmoid(Layer):
 
     def backward(self, dA: Float[Tensor, "*n m"]) -> Float[Tensor, "*n m"]:
         """dZ = dA * A * (1 - A)."""
-        return dA * self.A * (1 - self.A)
+        return (1 - self.A).mul_(self.A).mul_(dA)
 
     def twin(self) -> nn.Sigmoid:
         """`nn.Sigmoid`."""
@@ -64,7 +66,8 @@ class Tanh(Layer):
 
     def backward(self, dA: Float[Tensor, "*n m"]) -> Float[Tensor, "*n m"]:
         """dZ = dA * (1 - A^2)."""
-        return dA * (1 - self.A**2)
+        dA_times_A = dA * self.A
+        return torch.addcmul(dA, dA_times_A, self.A, value=-1, out=dA_times_A)
 
     def twin(self) -> nn.Tanh:
         """`nn.Tanh`."""
@@ -92,7 +95,7 @@ class ReLU(Layer):
     def backward(self, dA: Float[Tensor, "*n m"]) -> Float[Tensor, "*n m"]:
         """dZ = dA * (1 where Z > 0, else 0)."""
         # A is 0 or positive, so that its sign is g'(Z); multiplying by a boolean mask takes several times as long.
-        return dA * torch.sign(self.A)
+        return torch.sign(self.A).mul_(dA)
 
     def twin(self) -> nn.ReLU:
         """`nn.ReLU`."""
@@ -110,7 +113,7 @@ class LeakyReLU(Layer):
     """
 
     symbol = "A"
-    Z: Tensor
+    A: Tensor
 
     def __init__(self, slope: float = 0.01) -> None:
         super().__init__()
@@ -120,12 +123,13 @@ class LeakyReLU(Layer):
 
     def forward(self, Z: Float[Tensor, "*n m"]) -> Float[Tensor, "*n m"]:
         """A = max(slope * Z, Z)."""
-        self.Z = Z
-        return torch.maximum(self.slope * Z, Z)
+        self.A = nn.functional.leaky_relu(Z, self.slope)
+        return self.A
 
     def backward(self, dA: Float[Tensor, "*n m"]) -> Float[Tensor, "*n m"]:
         """dZ = dA * (1 where Z > 0, else slope)."""
-        return torch.where(self.Z > 0, dA, self.slope * dA)
+        # A has the sign of Z, and the signs -1, 0 and 1 become slope, slope and 1.
+        return torch.sign(self.A).clamp_(min=self.slope).mul_(dA)
 
     def twin(self) -> nn.LeakyReLU:
         """`nn.LeakyReLU` with the same slope."""

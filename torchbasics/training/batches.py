@@ -7,10 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from torchbasics.data.base import Split
+from torchbasics.notation import examples_first, examples_last
 
 
 class Batches:
-    """An endless sequence of (X, Y), each (n_x, m_batch) and (1, m_batch), that can be saved and continued.
+    """An endless sequence of (X, Y), each of m_batch examples, that can be saved and continued.
 
     With a batch size, each pass visits every example once in a random order, the last batch being the remainder.
     Source: course 2, week 2, "Mini-batch gradient descent".
@@ -23,7 +24,7 @@ class Batches:
         self.generator = torch.Generator().manual_seed(seed)
         self.order = torch.empty(0, dtype=torch.int64)
 
-    def next(self) -> tuple[Float[Tensor, "n_x m_batch"], Float[Tensor, "1 m_batch"]]:
+    def next(self) -> tuple[Float[Tensor, "*n_x m_batch"], Float[Tensor, "1 *T m_batch"]]:
         """The next batch."""
         X, Y = self.split.X, self.split.Y
         if self.size == self.split.m:
@@ -32,7 +33,7 @@ class Batches:
             self.order = torch.randperm(self.split.m, generator=self.generator)
         batch, self.order = self.order[: self.size].to(X.device), self.order[self.size :]
         # Memory lies examples-first: whole rows are copied, and X stays a view with the examples last.
-        return X.T[batch].T, Y[:, batch]
+        return examples_last(examples_first(X)[batch]), examples_last(examples_first(Y)[batch])
 
     def state(self) -> dict[str, Any]:
         """What is needed to go on with the very next batch: the generator and what is left of this pass."""

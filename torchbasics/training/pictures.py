@@ -12,6 +12,7 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from torchbasics.data.base import Data, ImageShape
+from torchbasics.training.engines import likeliest
 from torchbasics.training.log import Step
 
 # Manual and torch keep their colours in every picture; dashes let the curve underneath be seen.
@@ -81,16 +82,20 @@ def weight_images(W: Float[Tensor, "n n_x"], image: ImageShape, most: int = 32) 
     return grid
 
 
-def mistakes(data: Data, probabilities: Float[Tensor, "1 m"], most: int = 16) -> Figure | None:
+def mistakes(data: Data, probabilities: Float[Tensor, "n_y m"], most: int = 16) -> Figure | None:
     """The test pictures that are classified wrongly, worst first, each with its probability; None if there are none."""
     assert data.image is not None
     Y = data.test.Y
-    wrong = ((probabilities > 0.5) != (Y > 0.5)).squeeze(0).nonzero().squeeze(1)
+    predicted = likeliest(probabilities)
+    wrong = (predicted != Y).squeeze(0).nonzero().squeeze(1)
     if not len(wrong):
         return None
-    order = (probabilities - Y).abs()[0, wrong].argsort(descending=True)
-    worst = wrong[order][:most]
-    pictures = data.image.images(data.test.X[:, worst]).permute(0, 2, 3, 1).cpu().float().clamp(0, 1).numpy()
+    # p is the probability of label 1 of two, and of the predicted one of more.
+    p = probabilities if len(probabilities) == 1 else probabilities.amax(dim=0, keepdim=True)
+    sureness = (p - Y).abs() if len(probabilities) == 1 else p
+    worst = wrong[sureness[0, wrong].argsort(descending=True)][:most]
+    shown = data.image.images(data.test.X[: data.image.n_x, worst])
+    pictures = shown.permute(0, 2, 3, 1).cpu().float().clamp(0, 1).numpy()
     columns = min(4, len(worst))
     rows = -(-len(worst) // columns)
     figure = Figure(figsize=(2 * columns, 2.5 * rows + 0.5), layout="constrained")
@@ -99,8 +104,9 @@ def mistakes(data: Data, probabilities: Float[Tensor, "1 m"], most: int = 16) ->
         figure.subplots(rows, columns, squeeze=False).flat, pictures, worst.tolist(), strict=False
     ):
         axis.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        p, label = probabilities[0, index].item(), data.classes[int(Y[0, index].item())]
-        axis.set_title(f"p({data.classes[1]}) = {p:.2f}\nis {label}", fontsize=11, parse_math=False)
+        label = data.classes[int(Y[0, index].item())]
+        of = data.classes[1 if len(probabilities) == 1 else int(predicted[0, index].item())]
+        axis.set_title(f"p({of}) = {p[0, index].item():.2f}\nis {label}", fontsize=11, parse_math=False)
     for axis in figure.axes:
         axis.set_axis_off()
     return figure

@@ -9,22 +9,24 @@ import torch
 from torchbasics.data.base import ImageShape
 from torchbasics.data.pictures import read_picture
 from torchbasics.errors import InputError
+from torchbasics.models import Inputs
 from torchbasics.training import checkpoint, engines
+from torchbasics.training.build import build
 from torchbasics.training.config import TrainConfig
-from torchbasics.training.run import build
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One picture: p is the probability of label 1, which `name` is the class of if p > 1/2."""
+    """One picture: `name` is its likeliest class, p the probability of class `of`: label 1 of two, of more `name`."""
 
     path: Path
     name: str
+    of: str
     p: float
 
 
-def predict(folder: Path, images: Sequence[Path]) -> tuple[str, list[Prediction]]:
-    """The class of label 1, and a prediction for each picture, by the hand-derived parameters if the run has them.
+def predict(folder: Path, images: Sequence[Path]) -> list[Prediction]:
+    """A prediction for each picture, by the hand-derived parameters if the run has them.
 
     Pictures of any size and kind are brought to the size and channels that the run was trained on.
     Raises `InputError` if the run was not trained on pictures, or one of the files is no readable picture.
@@ -39,16 +41,23 @@ def predict(folder: Path, images: Sequence[Path]) -> tuple[str, list[Prediction]
             f"{folder} was trained on pixels from {lowest:g} to {highest:g}, and a picture's are brought to 0 to 1; "
             "train on uint8 pixels, which are divided by 255, to classify pictures"
         )
+    inputs = Inputs(**saved["inputs"])
+    if inputs.structured:
+        raise InputError(f"{folder} was trained on pictures with {inputs.structured} other inputs, which a file lacks")
     image = ImageShape(*saved["image"])
     pictures = [read_picture(path, image) for path in images]
-    X = torch.cat(pictures, dim=1).to(getattr(torch, config.dtype))
-    network = build(config).to(X.dtype)
+    assert config.dtype is not None
+    assert config.optimizer is not None
     assert config.learning_rate is not None
+    X = torch.cat(pictures, dim=1).to(getattr(torch, config.dtype))
+    network = build(config, inputs).to(X.dtype)
     name = next(iter(saved["engines"]))
     engine = engines.ENGINES[name](network, config.optimizer, config.learning_rate)
     engine.restore(saved["engines"][name])
     _, A = engine.cost_and_predictions(X, torch.zeros(1, len(pictures), dtype=X.dtype))
     classes = saved["classes"]
-    return classes[1], [
-        Prediction(path, classes[int(p > 0.5)], p) for path, p in zip(images, A.flatten().tolist(), strict=True)
-    ]
+    labels = engines.likeliest(A).flatten().int().tolist()
+    shown = [1] * len(labels) if len(A) == 1 else labels
+    p = A[0].tolist() if len(A) == 1 else A.amax(dim=0).tolist()
+    found = zip(images, labels, shown, p, strict=True)
+    return [Prediction(path, classes[label], classes[of], value) for path, label, of, value in found]

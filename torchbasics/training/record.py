@@ -37,7 +37,7 @@ from torchbasics.network import Network
 from torchbasics.notation import examples_first
 from torchbasics.training import pictures
 from torchbasics.training.board import Board
-from torchbasics.training.engines import Engine
+from torchbasics.training.engines import Engine, likeliest
 from torchbasics.training.log import Log, Step
 
 # log10 |J - J| of costs that are equal to the last bit, which has no logarithm.
@@ -182,11 +182,10 @@ class Recorder:
                         # Not of a run about to diverge: beyond float32 a histogram's sum of squares overflows.
                         if shown.float().isfinite().all():
                             board.add(i, summary.histogram(f"{tag}{layer}", shown, bins=64))
-            W1 = self._layers(engine)["1"][0][1]
-            if self.data.image is not None and W1.isfinite().all():
-                board.add(
-                    i, summary.image("first_layer", pictures.weight_images(W1, self.data.image), dataformats="CHW")
-                )
+            W1, image = self._layers(engine)["1"][0][1], self.data.image
+            # One picture per unit, where a unit sees the whole picture and nothing else.
+            if image is not None and W1.shape[1:] == (image.n_x,) and W1.isfinite().all():
+                board.add(i, summary.image("first_layer", pictures.weight_images(W1, image), dataformats="CHW"))
 
     def finish(self, i: int, hyperparameters: dict[str, Any]) -> dict[str, dict[str, float]]:
         """Everything that is shown at the end; return cost and accuracies by engine."""
@@ -204,8 +203,9 @@ class Recorder:
                 "test_accuracy": accuracy(A_test, self.data.test.Y),
             }
             results[engine.name] = result
-            labels, probabilities = self.data.test.Y.flatten().cpu(), A_test.flatten().cpu()
-            board.add(i, summary.pr_curve("pr_curve", labels.bool().numpy(), probabilities.numpy()))
+            if self.data.n_y == 1:
+                labels, probabilities = self.data.test.Y.flatten().cpu(), A_test.flatten().cpu()
+                board.add(i, summary.pr_curve("pr_curve", labels.bool().numpy(), probabilities.numpy()))
             if self.data.image is not None:
                 figure = pictures.mistakes(self.data, A_test)
                 if figure is not None:
@@ -237,7 +237,7 @@ class Recorder:
     def _against_autograd(self, i: int, X: Tensor, Y: Tensor) -> None:
         """Differentiate a fresh twin at the manual engine's own parameters, on the same batch."""
         twin = self.network.twin()
-        self.network.loss.twin()(twin(examples_first(X)), examples_first(Y)).backward()
+        self.network.twin_cost(twin)(twin(examples_first(X)), examples_first(Y)).backward()
         largest = largest_difference([(ours.grad, theirs.grad) for _, ours, theirs in self.network.pairs(twin)]).item()
         self.difference.scalars(i, {"difference/largest_dW_minus_autograd": largest})
         self.checks.largest = max(self.checks.largest, largest)
@@ -259,8 +259,8 @@ class Recorder:
 
 
 def accuracy(A: Tensor, Y: Tensor) -> float:
-    """The fraction of examples whose p > 1/2 agrees with the label."""
-    return ((A > 0.5) == (Y > 0.5)).sum().item() / Y.numel()
+    """The fraction of labels, of which a text has T for each example, that were thought the likeliest."""
+    return (likeliest(A) == Y).sum().item() / Y.numel()
 
 
 def largest_difference(pairs: Sequence[tuple[Tensor | None, Tensor | None]]) -> Tensor:

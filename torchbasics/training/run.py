@@ -18,10 +18,11 @@ from torchbasics.data import NAMES, load
 from torchbasics.data.base import Data
 from torchbasics.errors import InputError
 from torchbasics.initialisation import initialise
-from torchbasics.models import ACTIVATIONS, deep
 from torchbasics.network import Network
+from torchbasics.notation import examples_first
 from torchbasics.training import checkpoint, engines, log, pictures, report
 from torchbasics.training.batches import Batches
+from torchbasics.training.build import build, inputs_of
 from torchbasics.training.config import TrainConfig
 from torchbasics.training.loop import descend, stop_on_ctrl_c
 from torchbasics.training.record import AutogradChecks, Diverged, Recorder
@@ -65,7 +66,8 @@ class Run:
     def takes_pictures(self) -> bool:
         """Whether a picture from a file, colour or grey and brought to [0, 1], is an input like those trained on."""
         image, (lowest, highest) = self.data.image, self.input_range
-        return image is not None and image.channels in (1, 3) and lowest >= 0 and highest <= 1
+        alone = image is not None and not self.data.structured
+        return alone and image is not None and image.channels in (1, 3) and lowest >= 0 and highest <= 1
 
 
 def create(config: TrainConfig) -> Run:
@@ -74,20 +76,23 @@ def create(config: TrainConfig) -> Run:
     Raises `InputError` for whatever of the configuration or the data can't be used; nothing is written then.
     """
     config.check()
-    device, dtype = pick_device(config.device, config.dtype), getattr(torch, config.dtype)
+    asked, config = config, config.filled()
+    data_name = config.data
+    assert data_name is not None
+    device, dtype = _device_and_dtype(config)
     folder = free_folder(config)
-    data = load(config.data, config.test_data, dtype=dtype, seed=config.seed).to(device)
-    if config.batch_size is not None and config.batch_size > data.train.m:
-        raise InputError(f"--batch-size {config.batch_size}: there are only {data.train.m} training examples")
-    config = config.resolve(data.n_x)
-    if config.data not in NAMES:
+    data = load(data_name, config.test_data, dtype=dtype, seed=config.seed).to(device)
+    if asked.batch_size is not None and asked.batch_size > data.train.m:
+        raise InputError(f"--batch-size {asked.batch_size}: there are only {data.train.m} training examples")
+    config = config.resolve(data.n_x, data.n_y)
+    if data_name not in NAMES:
         # A resumed run may be started from another folder. Links stay links: their names lead to the test file.
         test_data = config.test_data and config.test_data.absolute()
-        config = replace(config, data=str(Path(config.data).absolute()), test_data=test_data)
+        config = replace(config, data=str(Path(data_name).absolute()), test_data=test_data)
     config = replace(config, run=folder.name)
     assert config.init is not None
     try:
-        network = initialise(build(config).to(device, dtype), config.init, config.seed)
+        network = initialise(build(config, inputs_of(data)).to(device, dtype), config.init, config.seed)
     except (RuntimeError, MemoryError, OverflowError) as error:
         weights = sum(n * n_prev for n_prev, n in itertools.pairwise(config.sizes))
         raise InputError(f"--layers with {weights:,} weights: no memory for them; give smaller sizes") from error
@@ -109,11 +114,12 @@ def resume(folder: Path, iterations: int | None) -> Run:
     assert config.iterations is not None
     if config.iterations <= start:
         raise InputError(f"{folder} has its {start} iterations; give --iterations with more than {start} to go on")
-    device, dtype = pick_device(config.device, config.dtype), getattr(torch, config.dtype)
+    device, dtype = _device_and_dtype(config)
+    assert config.data is not None
     data = load(config.data, config.test_data, dtype=dtype, seed=config.seed).to(device)
     if digest(data) != saved["digest"]:
         raise InputError(f"{config.data} is not the data that {folder} was trained on: it has changed; train a new run")
-    run = _assemble(folder, config, data, build(config).to(device, dtype))
+    run = _assemble(folder, config, data, build(config, inputs_of(data)).to(device, dtype))
     for engine in run.engines:
         engine.restore(saved["engines"][engine.name])
     run.batches.restore(saved["batches"])
@@ -182,7 +188,12 @@ def _train(run: Run, console: Console) -> int:
 def _threads(run: Run) -> Iterator[None]:
     """One thread for a small network: more don't make it faster, and wait for each other on a busy machine."""
     before = torch.get_num_threads()
-    products = [n * n_prev * run.batches.size for n_prev, n in itertools.pairwise(run.config.sizes)]
+    # Those of a convolution or a recurrence are repeated at every pixel or step.
+    inputs = inputs_of(run.data)
+    repeated = 1
+    if run.config.model in ("cnn", "hybrid", "rnn", "transformer"):
+        repeated = inputs.steps or (inputs.image[0] * inputs.image[1] if inputs.image else inputs.n_x)
+    products = [n * n_prev * repeated * run.batches.size for n_prev, n in itertools.pairwise(run.config.sizes)]
     if max(products) < SMALL:
         torch.set_num_threads(1)
     try:
@@ -220,6 +231,7 @@ def _save(run: Run, recorder: Recorder, done: int) -> None:
         "digest": run.digest,
         "classes": list(run.data.classes),
         "image": None if image is None else [image.height, image.width, image.channels],
+        "inputs": asdict(inputs_of(run.data)),
         "range": run.input_range,
         "engines": {engine.name: engine.state() for engine in run.engines},
         "batches": run.batches.state(),
@@ -233,6 +245,7 @@ def _save(run: Run, recorder: Recorder, done: int) -> None:
 
 def _assemble(folder: Path, config: TrainConfig, data: Data, network: Network) -> Run:
     assert config.learning_rate is not None
+    assert config.optimizer is not None
     names = ["manual", "torch"] if config.engine == "both" else [config.engine]
     # The twin copies the network's parameters, so that both start equal.
     parts = [engines.ENGINES[name](network, config.optimizer, config.learning_rate) for name in names]
@@ -247,14 +260,8 @@ def digest(data: Data) -> str:
     for split in (data.train, data.test):
         for examples in (split.X, split.Y):
             content.update(repr(tuple(examples.shape)).encode())
-            content.update(examples.T.contiguous().flatten().cpu().numpy().data)
+            content.update(examples_first(examples).contiguous().flatten().cpu().numpy().data)
     return content.hexdigest()
-
-
-def build(config: TrainConfig) -> Network:
-    """The network that a resolved configuration describes, with zero parameters."""
-    assert config.activation is not None
-    return deep(config.sizes, ACTIVATIONS[config.activation])
 
 
 def free_folder(config: TrainConfig) -> Path:
@@ -262,6 +269,7 @@ def free_folder(config: TrainConfig) -> Path:
 
     Raises `InputError` if the named run exists: no run is ever overwritten.
     """
+    assert config.data is not None
     if config.run is None:
         source = Path(config.data)
         data = source.resolve().name if os.path.isdir(source) else source.stem.removeprefix("train_")
@@ -293,6 +301,11 @@ def _make(folder: Path) -> None:
             with contextlib.suppress(OSError):
                 parent.rmdir()
         raise InputError(f"can't make {folder}: {error.strerror}; choose another --runs-dir") from error
+
+
+def _device_and_dtype(config: TrainConfig) -> tuple[torch.device, torch.dtype]:
+    assert config.dtype is not None
+    return pick_device(config.device, config.dtype), getattr(torch, config.dtype)
 
 
 def pick_device(device: str, dtype: str) -> torch.device:

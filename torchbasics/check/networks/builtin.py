@@ -16,8 +16,51 @@ from torchbasics.check.networks.layer import check_layer, check_loss
 from torchbasics.check.networks.network import check_network
 from torchbasics.check.networks.rounding import unit
 from torchbasics.check.report import Quantity, Report
-from torchbasics.layers import Layer, LeakyReLU, Linear, ReLU, Sigmoid, Tanh
-from torchbasics.losses import BinaryCrossEntropy, Loss, SigmoidCrossEntropy, SquaredError
+from torchbasics.layers import (
+    ELU,
+    GELU,
+    GRU,
+    LSTM,
+    RNN,
+    BatchNorm1d,
+    BatchNorm2d,
+    Chain,
+    Concatenate,
+    Dropout,
+    Embedding,
+    GroupNorm,
+    Layer,
+    LayerNorm,
+    LeakyReLU,
+    Linear,
+    LinearOverTime,
+    LogSoftmax,
+    MultiHeadAttention,
+    PositionalEncoding,
+    ReLU,
+    Residual,
+    RMSNorm,
+    ScaledDotProductAttention,
+    Sigmoid,
+    SiLU,
+    Slice,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+from torchbasics.layers.conv import Conv1d, Conv2d, ConvTranspose2d
+from torchbasics.layers.pool import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from torchbasics.layers.reshape import Flatten, Images, Last, MeanOverTime, Rows
+from torchbasics.losses import (
+    BinaryCrossEntropy,
+    Hinge,
+    Huber,
+    KLDivergence,
+    Loss,
+    SigmoidCrossEntropy,
+    SoftmaxCrossEntropy,
+    SquaredError,
+)
 from torchbasics.network import Network
 
 DTYPES = torch.float64, torch.float32
@@ -29,22 +72,93 @@ class Example:
 
     make: Callable[[], Layer]
     shape: tuple[int, ...]
+    vocabulary: int = 0
+    """How many tokens there are, for a layer that takes tokens."""
 
 
 LAYERS: dict[type[Layer], Example] = {
     Linear: Example(lambda: Linear(5, 3), (5, 7)),
+    LinearOverTime: Example(lambda: LinearOverTime(5, 3), (5, 4, 7)),
+    BatchNorm1d: Example(lambda: BatchNorm1d(4), (4, 7)),
+    BatchNorm2d: Example(lambda: BatchNorm2d(2), (2, 3, 4, 7)),
+    LayerNorm: Example(lambda: LayerNorm(5), (5, 3, 7)),
+    RMSNorm: Example(lambda: RMSNorm(5), (5, 3, 7)),
+    GroupNorm: Example(lambda: GroupNorm(2, 6), (6, 3, 4, 7)),
+    Dropout: Example(lambda: Dropout(0.7, seed=1), (4, 7)),
+    Embedding: Example(lambda: Embedding(11, 3), (4, 7), vocabulary=11),
+    RNN: Example(lambda: RNN(5, 3, num_layers=2), (5, 4, 7)),
+    GRU: Example(lambda: GRU(5, 3, bidirectional=True), (5, 4, 7)),
+    LSTM: Example(lambda: LSTM(5, 3), (5, 4, 7)),
     Sigmoid: Example(Sigmoid, (4, 7)),
     Tanh: Example(Tanh, (4, 7)),
     ReLU: Example(ReLU, (4, 7)),
     LeakyReLU: Example(lambda: LeakyReLU(0.3), (4, 7)),
+    Conv1d: Example(lambda: Conv1d(4, 6, 3, stride=2, padding=2, dilation=2, groups=2), (4, 8, 7)),
+    Conv2d: Example(lambda: Conv2d(2, 3, (3, 2), stride=(1, 2), padding=(2, 1)), (2, 5, 6, 7)),
+    ConvTranspose2d: Example(
+        lambda: ConvTranspose2d(2, 3, (3, 2), stride=2, padding=(0, 1), output_padding=1), (2, 3, 4, 7)
+    ),
+    MaxPool2d: Example(lambda: MaxPool2d(3, 2, 1), (2, 5, 6, 7)),
+    AvgPool2d: Example(lambda: AvgPool2d(3, 2, 1, ceil_mode=True), (2, 5, 6, 7)),
+    AdaptiveAvgPool2d: Example(lambda: AdaptiveAvgPool2d(2, 3), (4, 5, 6, 7)),
+    Flatten: Example(Flatten, (2, 3, 4, 7)),
+    Images: Example(lambda: Images(4, 3, 2), (24, 7)),
+    Rows: Example(lambda: Rows(4, 3, 2), (24, 7)),
+    Last: Example(Last, (3, 4, 7)),
+    MeanOverTime: Example(MeanOverTime, (3, 4, 7)),
+    ELU: Example(lambda: ELU(0.3), (4, 7)),
+    GELU: Example(GELU, (4, 7)),
+    SiLU: Example(SiLU, (4, 7)),
+    Softplus: Example(Softplus, (4, 7)),
+    Softmax: Example(Softmax, (4, 3, 7)),
+    LogSoftmax: Example(LogSoftmax, (4, 3, 7)),
+    Chain: Example(lambda: Chain([Linear(5, 4), Tanh(), Linear(4, 3)]), (5, 7)),
+    Residual: Example(lambda: Residual([Linear(5, 4), Tanh(), Linear(4, 5)]), (5, 7)),
+    Concatenate: Example(lambda: Concatenate([[Slice(0, 3), Linear(3, 4), Tanh()], [Slice(2, 5)], []]), (5, 7)),
+    Slice: Example(lambda: Slice(1, 3), (5, 4, 7)),
+    ScaledDotProductAttention: Example(lambda: ScaledDotProductAttention(2, causal=True), (12, 5, 7)),
+    MultiHeadAttention: Example(lambda: MultiHeadAttention(6, 2), (6, 5, 7)),
+    PositionalEncoding: Example(lambda: PositionalEncoding(5), (5, 4, 7)),
 }
 
-LOSSES: dict[type[Loss], tuple[Callable[[], Loss], Callable[[Tensor], Tensor]]] = {
-    SquaredError: (SquaredError, lambda Z: Z),
-    BinaryCrossEntropy: (BinaryCrossEntropy, torch.sigmoid),
-    SigmoidCrossEntropy: (SigmoidCrossEntropy, lambda Z: Z),
+
+def _binary(shape: tuple[int, ...], g: torch.Generator) -> Tensor:
+    return torch.randint(0, 2, shape, generator=g).double()
+
+
+def _numbers(shape: tuple[int, ...], g: torch.Generator) -> Tensor:
+    return torch.randn(shape, generator=g, dtype=torch.float64)
+
+
+def _classes(shape: tuple[int, ...], g: torch.Generator) -> Tensor:
+    """The number of its class for every column, the last of them to be ignored."""
+    Y = torch.randint(0, shape[0], (1, *shape[1:]), generator=g).double()
+    Y[..., -1] = -100
+    return Y
+
+
+def _probabilities(shape: tuple[int, ...], g: torch.Generator) -> Tensor:
+    return torch.softmax(_numbers(shape, g), dim=0)
+
+
+@dataclass(frozen=True)
+class LossExample:
+    """How to make a loss, what it takes from normal numbers, and labels in float64 for predictions of a shape."""
+
+    make: Callable[[], Loss]
+    predictions: Callable[[Tensor], Tensor] = lambda Z: Z
+    labels: Callable[[tuple[int, ...], torch.Generator], Tensor] = _binary
+
+
+LOSSES: dict[type[Loss], LossExample] = {
+    SquaredError: LossExample(SquaredError),
+    BinaryCrossEntropy: LossExample(BinaryCrossEntropy, torch.sigmoid),
+    SigmoidCrossEntropy: LossExample(SigmoidCrossEntropy),
+    Hinge: LossExample(Hinge),
+    Huber: LossExample(lambda: Huber(0.5), labels=_numbers),
+    SoftmaxCrossEntropy: LossExample(lambda: SoftmaxCrossEntropy(label_smoothing=0.1), labels=_classes),
+    KLDivergence: LossExample(KLDivergence, lambda Z: torch.log_softmax(Z, dim=0), _probabilities),
 }
-"""How to make a loss, and what it takes from normal numbers."""
 
 NETWORKS: dict[str, tuple[Sequence[int], type[Layer]]] = {
     "logistic": ([5, 1], Tanh),
@@ -90,7 +204,10 @@ def _layer(kind: type[Layer]) -> Report:
         g = torch.Generator().manual_seed(1)
         layer = example.make().to(dtype)
         _randomise(layer, g)
-        return check_layer(layer, torch.randn(example.shape, generator=g, dtype=dtype))
+        A_prev = torch.randn(example.shape, generator=g, dtype=dtype)
+        if layer.takes_tokens:
+            A_prev = torch.randint(0, example.vocabulary, example.shape, generator=g).to(dtype)
+        return check_layer(layer, A_prev)
 
     return _worse(file, check)
 
@@ -99,12 +216,12 @@ def _loss(kind: type[Loss]) -> Report:
     file = f"losses.{kind.__name__}"
     if kind not in LOSSES:
         return _missing(file, "LOSSES")
-    make, predictions = LOSSES[kind]
+    example = LOSSES[kind]
 
     def check(dtype: torch.dtype) -> Report:
         g = torch.Generator().manual_seed(2)
-        A = predictions(torch.randn(3, 7, generator=g, dtype=dtype))
-        return check_loss(make(), A, torch.randint(0, 2, (3, 7), generator=g).to(dtype))
+        A = example.predictions(torch.randn(3, 7, generator=g, dtype=dtype))
+        return check_loss(example.make(), A, example.labels((3, 7), g).to(dtype))
 
     return _worse(file, check)
 

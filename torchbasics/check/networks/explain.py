@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from torchbasics.check.networks.local import pairs_of, quotient
+from torchbasics.check.networks.penalised import penalty_slopes
 from torchbasics.check.networks.plain import Plain, right_overall
 from torchbasics.check.networks.rounding import unit
 from torchbasics.check.networks.sweep import Sweep
@@ -16,6 +17,7 @@ from torchbasics.check.report import Quantity, Report
 from torchbasics.check.step import Array, Step
 from torchbasics.layers import Layer
 from torchbasics.losses import Loss
+from torchbasics.network import is_weight
 from torchbasics.notation import examples_first, examples_last
 
 
@@ -68,14 +70,16 @@ def _difference_quotient(done: Sweep, k: int, own_name: str, index: tuple[int, .
         module = copy.deepcopy(done.parts[k]).double()
         dA = done.outward[k]
         assert dA is not None
-        at, scale = A, 1.0
+        at, scale, penalty = A, 1.0, 0.0
         if own_name:
             layer = done.layers[k]
             at = next(
                 theirs.data.view(ours.shape) for name, ours, theirs in pairs_of(layer, module) if name == own_name
             )
             scale = 1 / convention
-        return scale * quotient(lambda: examples_last(module(examples_first(A))), at, index, dA.double())
+            if is_weight(done.own_names[k][own_name]):
+                penalty = sum(penalty_slopes(one, at[index], done.m).item() for one in done.penalties)
+        return penalty + scale * quotient(lambda: examples_last(module(examples_first(A))), at, index, dA.double())
     except RuntimeError:
         return None
 
@@ -91,7 +95,7 @@ def _step(
     scale = convention if of in done.names else 1.0
 
     def vjp(output: str, label: str, cotangent: Array) -> Array | None:
-        came = torch.as_tensor(np.asarray(cotangent)).to(plain.nodes["J"])
+        came = torch.tensor(np.asarray(cotangent)).to(plain.nodes["J"])
         value = plain.vjp(output, label, came)
         return None if value is None else _array(value)
 

@@ -17,9 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from torchbasics.check.networks.local import pairs_of, quotient, reference_of
+from torchbasics.check.networks.penalised import penalty_slopes
 from torchbasics.losses import PerExample
-from torchbasics.network import Network
+from torchbasics.network import Network, is_weight
 from torchbasics.notation import examples_first
+from torchbasics.regularisation import Penalty
 
 STEP = 1e-20
 # Entries of one batch: 2**22 complex numbers are 64 MiB.
@@ -95,10 +97,15 @@ def finite_reference(network: Network, X: Tensor, Y: Tensor) -> dict[str, Tensor
                 found = {"weight": dZ.T @ values[k] / len(dZ), "bias": dZ.mean(0)}
                 for own_name, ours, _ in pairs:
                     gradients[f"d{notes[own_name]}"] = found[layer.twin_names[own_name]].reshape(ours.shape)
-                continue
-            for own_name, ours, theirs in pairs:
-                gradient = _entry_by_entry(parts[k:], loss, values[k], labels, theirs)
-                gradients[f"d{notes[own_name]}"] = gradient.reshape(ours.shape)
+            else:
+                for own_name, ours, theirs in pairs:
+                    gradient = _entry_by_entry(parts[k:], loss, values[k], labels, theirs)
+                    gradients[f"d{notes[own_name]}"] = gradient.reshape(ours.shape)
+        for penalty in network.penalties:
+            assert isinstance(penalty, Penalty)
+            for name, weight in network.notes_parameters():
+                if is_weight(name):
+                    gradients[f"d{name}"] += penalty_slopes(penalty, weight.double(), len(labels))
     return gradients
 
 

@@ -15,7 +15,7 @@ same cost.
 import contextlib
 import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -110,6 +110,8 @@ class Local:
     convention: float
     inner: bool
     """Whether dA_prev is wanted; the first layer of a network never forms it."""
+    penalties: dict[str, Tensor] = field(default_factory=dict)
+    """What the network's penalties add to the parameters' gradients, by their own names."""
 
     def reference(self) -> Values:
         """The reference's values, in the derivation's shapes."""
@@ -169,9 +171,10 @@ def quotient(f: Callable[[], Tensor], at: Tensor, index: tuple[int, ...], cotang
     h = 1e-5 * max(1.0, abs(value))
     with torch.no_grad():
         at[index] = value + h
-        above, upper = f(), at[index].item()
+        # A reshaped `at` would change with it.
+        above, upper = f().clone(), at[index].item()
         at[index] = value - h
-        below, lower = f(), at[index].item()
+        below, lower = f().clone(), at[index].item()
         at[index] = value
         return float(((above - below) * cotangent).sum() / (upper - lower))
 

@@ -9,6 +9,7 @@ from torchbasics.check.networks.explain import explain
 from torchbasics.check.networks.judge import absent
 from torchbasics.check.networks.local import Local, pairs_of, reference_of
 from torchbasics.check.networks.part import ByHand, Judged, Labels, judge_layer, judge_loss
+from torchbasics.check.networks.penalised import cost_of_penalties, penalty_gradients
 from torchbasics.check.networks.sweep import Sweep, first_line, sweep
 from torchbasics.check.report import Quantity, Report
 from torchbasics.errors import InputError
@@ -70,11 +71,13 @@ def _judge_all(done: Sweep, convention: float) -> list[Judged]:
         A_prev, A, dA = done.inputs[k], done.inputs[k + 1], done.outward[k]
         dA_prev = done.outward[k - 1] if k else None
         judgeable = dA is not None and dA.shape == A.shape
-        step = Local(layer, module, A_prev, dA if judgeable else None, convention, inner=dA_prev is not None)
+        penalties = penalty_gradients(done, k)
+        inner = dA_prev is not None
+        step = Local(layer, module, A_prev, dA if judgeable else None, convention, inner, penalties)
         labels = Labels(names[k], names[k - 1] if k else "X", done.own_names[k])
         judged.append(judge_layer(step, ByHand(A, dA_prev, done.gradients[k]), labels))
     last = done.inputs[-1], done.Y, done.J, done.outward[-1]
-    judged.append(judge_loss(done.network.loss, done.cost, *last, convention, names[-1]))
+    judged.append(judge_loss(done.network.loss, done.cost, *last, convention, names[-1], cost_of_penalties(done)))
     return judged
 
 

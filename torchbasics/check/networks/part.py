@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from torchbasics.check.networks.judge import judge, units, verdict
+from torchbasics.check.networks.judge import Sigma, judge, units, verdict
 from torchbasics.check.networks.kink import between_sides
 from torchbasics.check.networks.local import Local, OwnCost, OwnForward, Values, cost_and_slope
 from torchbasics.check.networks.sampling import layer_sigma, loss_sigma
@@ -59,9 +59,17 @@ def judge_layer(step: Local, hand: ByHand, labels: Labels) -> Judged:
 
 
 def judge_loss(
-    loss: Loss, module: nn.Module, A: Tensor, Y: Tensor, J: Tensor, dA: Tensor | None, convention: float, label: str
+    loss: Loss,
+    module: nn.Module,
+    A: Tensor,
+    Y: Tensor,
+    J: Tensor,
+    dA: Tensor | None,
+    convention: float,
+    label: str,
+    penalty: tuple[Tensor, Tensor] | None = None,
 ) -> Judged:
-    """J, and dA where it was computed; `label` is that of A."""
+    """J, and dA where it was computed; `label` is that of A, and `penalty` the weights' term of J with its S."""
     reference = cost_and_slope(module, A, Y, convention)
     sigma = functools.cache(lambda exact: loss_sigma(loss, module, A, Y, convention, reference, exact))
     name, right = f"d{label}", reference[1]
@@ -78,12 +86,16 @@ def judge_loss(
     judged = Judged(None, backward, {name: right})
     if isinstance(module, OwnCost):
         return judged
-    forward = judge("J", J, reference[0], lambda exact: sigma(exact)[0], "torch.nn twin")
+    right_J: Tensor = reference[0]
+    S_J: Sigma = lambda exact: sigma(exact)[0]  # noqa: E731  # as those below, but of a pair
+    if penalty is not None:
+        right_J, S_J = right_J + penalty[0], _plus(S_J, penalty[1])
+    forward = judge("J", J, right_J, S_J, "torch.nn twin")
     judged = replace(judged, forward=forward)
     if forward.verdict == "right":
         return judged
     forward.note = forward.note or f"differs from torch.nn's cost of the same {label}"
-    return _or_its_own(judged, "J", lambda: judge_loss(loss, OwnCost(loss), A, Y, J, dA, convention, label))
+    return _or_its_own(judged, "J", lambda: judge_loss(loss, OwnCost(loss), A, Y, J, dA, convention, label, penalty))
 
 
 def _backward_of_layer(
@@ -93,8 +105,12 @@ def _backward_of_layer(
     right: dict[str, Tensor] = {}
     for own_name, value in reference.gradients.items():
         name = f"d{labels.parameters[own_name]}"
+        S = _gradient(sigma, own_name)
+        if (penalty := step.penalties.get(own_name)) is not None:
+            # Rounded three times: lambda / m, its product with W, and the sum.
+            value, S = value + penalty, _plus(S, 3 * penalty.abs())
         right[name] = value
-        backward.append(judge(name, hand.gradients[own_name], value, _gradient(sigma, own_name), "autograd"))
+        backward.append(judge(name, hand.gradients[own_name], value, S, "autograd"))
     if reference.dA_prev is not None:
         name = f"d{labels.A_prev}"
         right[name] = reference.dA_prev
@@ -126,6 +142,11 @@ def _or_its_own(judged: Judged, label: str, against_its_own: Callable[[], Judged
             judged.backward[k].note = f"the derivative of its own forward, whose {label} is wrong"
             judged.right[quantity.name] = own.right[quantity.name]
     return judged
+
+
+def _plus(S: Sigma, more: Tensor) -> Sigma:
+    """S of a sum whose other term has a rounding of its own."""
+    return lambda exact: torch.hypot(S(exact), more)
 
 
 def _gradient(sigma: Callable[[bool], Values], name: str) -> Callable[[bool], Tensor]:

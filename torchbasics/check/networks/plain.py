@@ -6,11 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from torchbasics.check.networks.local import pairs_of
+from torchbasics.check.networks.penalised import penalty_cost
 from torchbasics.check.networks.rounding import BOUND, unit
 from torchbasics.check.networks.sampling import Run, sample
 from torchbasics.check.networks.sweep import Sweep
 from torchbasics.layers import Layer
+from torchbasics.network import is_weight
 from torchbasics.notation import examples_first, examples_last
+from torchbasics.regularisation import Penalty
 
 
 class Plain:
@@ -25,6 +28,7 @@ class Plain:
         cost: nn.Module,
         X: Tensor,
         Y: Tensor,
+        penalties: list[Penalty],
     ) -> None:
         self.shapes: dict[str, torch.Size] = {}
         A = examples_first(X).detach().requires_grad_()
@@ -35,11 +39,16 @@ class Plain:
                 self.shapes[notes[own_name]] = ours.shape
             self.nodes[name] = A = module(A)
         self.nodes["J"] = cost(A, examples_first(Y))
+        weights = [value for label, value in self.nodes.items() if label in self.shapes and is_weight(label)]
+        if penalties and weights:
+            self.nodes["J"] = self.nodes["J"] + penalty_cost(penalties, weights, Y.shape[-1])
 
     @classmethod
     def of(cls, done: Sweep) -> "Plain":
         """The plain pass at a sweep's X and Y."""
-        return cls(done.layers, done.names, done.own_names, done.parts, done.cost, done.inputs[0], done.Y)
+        return cls(
+            done.layers, done.names, done.own_names, done.parts, done.cost, done.inputs[0], done.Y, done.penalties
+        )
 
     def value(self, label: str) -> Tensor:
         """In the notes' shape."""
@@ -77,7 +86,8 @@ def right_overall(done: Sweep) -> dict[str, bool]:
         *parts, cost = (copy.deepcopy(module).to(dtype) for module in [*done.parts, done.cost])
 
         def run(inputs: list[Tensor]) -> list[Tensor | None]:
-            again = Plain(done.layers, done.names, done.own_names, parts, cost, inputs[0], done.Y.to(dtype))
+            names = done.names, done.own_names
+            again = Plain(done.layers, *names, parts, cost, inputs[0], done.Y.to(dtype), done.penalties)
             return [again.gradient(label) for label in labels]
 
         return [run]

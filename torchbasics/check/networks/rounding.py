@@ -14,6 +14,8 @@ $$S^2\Big(\sum_k w_k a_k\Big) = \frac k2 \sum_k w_k^2 a_k^2 + \frac k3 \Big(\sum
 | dZ = dA A (1 - A) | dA (2 A (1 - A) + 2 A abs(1 - 2 A)): what A carries, and its own |
 | dZ = dA (1 - A^2) | dA (2 (1 - A^2) + 4 A^2 + 2 A + 1) |
 | ReLU and leaky ReLU, both ways | 2 times the value |
+| A = softmax(Z) | A (e + sum of A e + sqrt(n_y / 3) + 4), where e = max Z - Z is what the exponent is rounded from |
+| dZ = A (dA - sum of A dA) | that of A times (dA - sum), and A times that of the sum, 2 dA and 2 sum |
 | squared error | that of a sum of m n_y terms with 3 roundings each; dA: 2 abs(A - Y) |
 | cross-entropy through A | the same; dA: 4 times the value, more in saturation |
 | cross-entropy through Z | the same of terms L + abs(Z); dZ: 2 A + 2 abs(A - Y) |
@@ -29,7 +31,7 @@ import torch
 from torch import Tensor
 
 from torchbasics.check.networks.local import Local, Values
-from torchbasics.layers import Layer, LeakyReLU, Linear, ReLU, Sigmoid, Tanh
+from torchbasics.layers import Layer, LeakyReLU, Linear, ReLU, Sigmoid, Softmax, Tanh
 from torchbasics.losses import BinaryCrossEntropy, Loss, SigmoidCrossEntropy, SquaredError
 
 # Products of a product from which on its S is first bounded by a quarter of them.
@@ -97,12 +99,28 @@ def _mask(step: Local, right: Values, exact: bool) -> Values:
     return Values(2 * right.A.abs(), None if right.dA_prev is None else 2 * right.dA_prev.abs(), {})
 
 
+def _softmax(step: Local, right: Values, exact: bool) -> Values:
+    Z, A, dA = step.A_prev, right.A, step.dA
+    n_y = len(A)
+    exponent = Z.amax(dim=0, keepdim=True) - Z
+    S_A = A * (exponent + (A * exponent).sum(dim=0, keepdim=True) + (n_y / 3) ** 0.5 + 4)
+    if dA is None:
+        return Values(S_A, None, {})
+    # Where a is nearly 1 the two terms cancel, and 1 - a has only the digits that rounding a has left.
+    s = (A * dA).sum(dim=0, keepdim=True)
+    scatter = torch.linalg.vector_norm(torch.hypot(S_A, (n_y / 2) ** 0.5 * A) * dA, dim=0, keepdim=True)
+    S_s = torch.hypot(scatter, (n_y / 3) ** 0.5 * s)
+    S_dZ = torch.hypot(S_A * (dA - s), A * torch.hypot(S_s, torch.hypot(2 * dA, 2 * s)))
+    return Values(S_A, S_dZ, {})
+
+
 LAYERS: dict[type[Layer], Callable[[Local, Values, bool], Values]] = {
     Linear: _linear,
     Sigmoid: _sigmoid,
     Tanh: _tanh,
     ReLU: _mask,
     LeakyReLU: _mask,
+    Softmax: _softmax,
 }
 """S of each quantity of a step, in the place of its value, given the reference's values. By exact type: a subclass may
 compute otherwise."""

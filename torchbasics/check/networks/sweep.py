@@ -9,6 +9,7 @@ from torchbasics.check.networks.local import OwnCost, OwnForward, kept_gradients
 from torchbasics.errors import InputError
 from torchbasics.layers import Layer
 from torchbasics.network import Network
+from torchbasics.regularisation import Penalty
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class Sweep:
         """Examples."""
         return self.Y.shape[-1]
 
+    @property
+    def penalties(self) -> list[Penalty]:
+        """The terms of J that depend on the weights alone."""
+        return [penalty for penalty in self.network.penalties if isinstance(penalty, Penalty)]
+
     def place(self, gradient: str) -> tuple[int, str]:
         """The step that makes it, as (k, own name): dW2 is layer k's, a dA or dZ the layer's above, or the loss's."""
         if gradient[1:] in self.names:
@@ -63,7 +69,7 @@ class Sweep:
     def backward(self) -> dict[str, Tensor | None]:
         """The gradients by name, in the order of the backward sweep; None for one that was not written."""
         found: dict[str, Tensor | None] = {}
-        for k in range(len(self.names) - 1, -1, -1):
+        for k in range(len(self.names) - 1, self.network.first - 1, -1):
             found[f"d{self.names[k]}"] = self.outward[k]
             found |= {f"d{self.own_names[k][own_name]}": value for own_name, value in self.gradients[k].items()}
         return found
@@ -81,15 +87,16 @@ class Sweep:
     def unjudged_backward(self) -> Iterator[tuple[str, str]]:
         """(name, why) of each gradient that is missing, or that nothing can be judged below."""
         last = len(self.names) - 1
-        for k in range(last, -1, -1):
+        for k in range(last, self.network.first - 1, -1):
             name, dA, A = f"d{self.names[k]}", self.outward[k], self.inputs[k + 1]
             if dA is None and (k == last or self.outward[k + 1] is not None):
                 culprit = self.network.loss if k == last else self.layers[k + 1]
                 yield name, f"{type(culprit).__name__}.backward {self.failure}; what comes below {name} is not judged"
             elif dA is not None and dA.shape != A.shape:
                 yield name, f"the step below {name} is not judged: {name} has not the shape of {name[1:]}"
-        if self.failure and self.outward[0] is not None:
-            yield self.names[0], f"{type(self.layers[0]).__name__}.gradients {self.failure}"
+        first = self.network.first
+        if self.failure and self.outward[first] is not None:
+            yield self.names[first], f"{type(self.layers[first]).__name__}.gradients {self.failure}"
 
 
 class _Record(dict[str, Tensor]):
