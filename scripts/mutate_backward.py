@@ -38,7 +38,8 @@ BACKWARD = {
     ),
     "torchbasics/layers/compose.py": ({"gradients", "backward"}, ["test_compose"]),
     "torchbasics/layers/conv.py": (
-        {"gradients", "backward", "extent", "leftover", "_sum", "_slide", "_by_convolution", "_by_products", "_blocks"},
+        {"gradients", "backward", "extent", "leftover"}
+        | {"_sum", "_slide", "_by_convolution", "_by_products", "_product", "_blocks"},
         ["test_conv"],
     ),
     "torchbasics/layers/embedding.py": ({"gradients"}, ["test_embedding"]),

@@ -46,9 +46,7 @@ def test_both_sides_are_measured() -> None:
     found = bench.measure(bench.Case(lambda: layers.Linear(300, 200), (300, 100)), rounds=3)
     assert min(found.seconds) > 0
     A, dA_prev, gradients = 4 * 200 * 100, 4 * 300 * 100, 4 * (200 * 300 + 200)
-    # At least what comes out at the end, and that the twin does not drop A before its backward.
-    assert found.peak[0] >= dA_prev + gradients
-    assert found.peak[1] >= A + dA_prev
+    assert min(found.peak) >= A + dA_prev + gradients
     assert found.time_ratio == found.seconds[0] / found.seconds[1]
     assert found.memory_ratio == found.peak[0] / found.peak[1]
 
@@ -59,7 +57,7 @@ def test_the_table_has_a_row_for_each_that_was_asked_for(capsys: pytest.CaptureF
     out = capsys.readouterr().out
     assert exit_.value.code == 0
     assert "Tanh" in out
-    assert "Embeddi" in out
+    assert "Embedding" in out
     assert "of 2 by hand in at most 1.1 times the twin's time" in out
     assert torch.get_num_threads() == 1
 

@@ -29,7 +29,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 @pytest.fixture(autouse=True)
 def short_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stretches of one or two steps, as only long sequences of many examples have otherwise."""
-    monkeypatch.setattr(package.through_time, "STRETCH", 48)
+    monkeypatch.setattr(package.through_time, "STRETCH", 20)
 
 
 def sequences(layer: Recurrent, T: int, m: int, seed: int) -> tuple[Recurrent, Tensor, Tensor]:
@@ -174,7 +174,7 @@ def test_stretches_make_no_difference(kind: type[Recurrent], stretch: int, monke
     layer, A_prev, dA = sequences(kind(3, 4, 1, True), 7, 5, 2)
     monkeypatch.setattr(package.through_time, "STRETCH", 10**9)
     whole = by_hand(layer, A_prev, dA)
-    numbers = layer.blocks * layer.n_a * 5
+    numbers = layer.n_a * 5
     monkeypatch.setattr(package.through_time, "STRETCH", stretch * numbers)
     assert [len(range(*steps.indices(7))) for steps in layer.stretches(A_prev.permute(1, 2, 0))] == [
         min(stretch, 7 - first) for first in range(0, 7, stretch)
@@ -212,6 +212,23 @@ def test_sweeps_leave_alone_what_they_are_given(kind: type[Recurrent], lengths: 
     assert torch.equal(A, kept)
     for name, parameter in layer.named_parameters():
         assert torch.equal(parameter.grad, first[f"d{name}"]), "a second backward gives the same, and adds nothing up"
+
+
+@every_kind
+def test_what_the_last_sweep_kept_is_gone_before_the_next(
+    kind: type[Recurrent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer, A_prev, _ = sequences(kind(3, 4, 2), 5, 6, 11)
+    layer(A_prev)
+    sweep, found = kind.sweep, []
+
+    def watched(level: Recurrent, X: Tensor, way: str) -> Tensor:
+        found.append([*level.caches])
+        return sweep(level, X, way)
+
+    monkeypatch.setattr(kind, "sweep", watched)
+    layer(A_prev)
+    assert found == [[], []]
 
 
 @every_kind

@@ -115,17 +115,19 @@ def measure(case: Case, rounds: int, seed: int = 0) -> Measured:
     dA = examples_last(dA_first)
     wants_slope = not layer.takes_tokens
 
-    def by_hand() -> None:
-        layer(A_prev)
-        # A backward may work in place on what it is given.
+    def by_hand() -> Tensor:
+        A: Tensor = layer(A_prev)
         layer.backward(dA)
+        return A
 
-    def by_autograd() -> None:
+    def by_autograd() -> Tensor:
         leaf = first.detach().requires_grad_(wants_slope)
         for parameter in twin.parameters():
             parameter.grad = None
-        # The sum of the losses' derivative over m is that of J.
-        twin(leaf).backward(dA_first)
+        A: Tensor = twin(leaf)
+        A.backward(dA_first)
+        # In a network the next layer has A, on either side.
+        return A
 
     sides = (by_hand, by_autograd)
     for side in sides:
@@ -182,7 +184,7 @@ class _Peak(TorchDispatchMode):
         return out
 
 
-def _peak(step: Callable[[], None]) -> int:
+def _peak(step: Callable[[], object]) -> int:
     with _Peak() as peak:
         step()
     most: int = peak.most

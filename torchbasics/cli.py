@@ -217,6 +217,7 @@ def _predict(config: PredictConfig) -> int:
 
 def _bench(config: BenchConfig) -> int:
     import torch
+    from rich.box import SIMPLE_HEAD
     from rich.progress import track
     from rich.table import Table
 
@@ -225,8 +226,11 @@ def _bench(config: BenchConfig) -> int:
     for name, value in (("rounds", config.rounds), ("threads", config.threads)):
         if value < 1:
             raise InputError(f"--{name} {value}: expected 1 or more")
-    console, table = _console(), Table(title=f"forward + backward, float32, {config.threads} thread(s)")
-    for heading in ("layer", "A_prev", "by hand", "twin", "ratio", "by hand", "twin", "ratio"):
+    console = _console()
+    # Where a line is shorter, as where there is no terminal, the table would break its words.
+    console.width = max(console.width, 100)
+    table = Table(title=f"forward + backward, float32, {config.threads} thread(s)", box=SIMPLE_HEAD)
+    for heading in ("layer", "A_prev", "by hand\nms", "twin\nms", "ratio\n", "by hand\nMiB", "twin\nMiB", "ratio\n"):
         table.add_column(heading, justify="left" if heading in ("layer", "A_prev") else "right")
     cases = chosen(config.names)
     torch.set_num_threads(config.threads)
@@ -235,8 +239,8 @@ def _bench(config: BenchConfig) -> int:
         found = measure(case, config.rounds)
         if found.time_ratio > ALLOWED:
             slower.append(name)
-        times = (f"{1e3 * seconds:.1f} ms" for seconds in found.seconds)
-        peaks = (f"{size / 2**20:.1f} MiB" for size in found.peak)
+        times = (f"{1e3 * seconds:.1f}" for seconds in found.seconds)
+        peaks = (f"{size / 2**20:.1f}" for size in found.peak)
         shape = "x".join(map(str, case.shape))
         table.add_row(name, shape, *times, f"{found.time_ratio:.2f}", *peaks, f"{found.memory_ratio:.2f}")
     console.print(table)

@@ -421,18 +421,18 @@ def _by_convolution(dZ: Tensor, images: Tensor, window: Window) -> Tensor:
 def _by_products(dZ: Tensor, images: Tensor, window: Window) -> Tensor:
     """As products of matrices: what lies under the window, a column for each place, times the dZ of the places."""
     (f_H, f_W), (s_H, s_W), _, (d_H, d_W), groups = window
-    m, n_C, n_H, n_W = dZ.shape
-    n_C_prev = images.shape[1] // groups
-    # Unless the columns are pixels as they lie, they are copied sooner from pixels that lie side by side.
+    (extent_H, extent_W), (m, n_C, n_H, n_W) = window.extent, dZ.shape
+    # Columns are copied sooner from pixels that lie side by side; a window of one pixel needs no copy at all.
     pixels = images if window.kernel == (1, 1) else images.contiguous()
-    example, channel, row, pixel = pixels.stride()
-    columns = pixels.as_strided(
-        (m, groups, n_C_prev, f_H, f_W, n_H, n_W),
-        (example, n_C_prev * channel, channel, d_H * row, d_W * pixel, s_H * row, s_W * pixel),
-    ).reshape(m, groups, -1, n_H * n_W)
+    under = pixels.unfold(2, extent_H, s_H).unfold(3, extent_W, s_W)[..., ::d_H, ::d_W]
+    columns = under.permute(0, 1, 4, 5, 2, 3).reshape(m, groups, -1, n_H * n_W)
     places = dZ.reshape(m, groups, -1, n_H * n_W)
-    dW = places @ columns.mT if n_C < SHORT * groups else (columns @ places.mT).mT
-    return dW.sum(0).reshape(n_C, n_C_prev, f_H, f_W)
+    return _product(places, columns).sum(0).reshape(n_C, -1, f_H, f_W)
+
+
+def _product(left: Tensor, right: Tensor) -> Tensor:
+    """left right^T, of which the transposed is computed where its rows are long enough."""
+    return left @ right.mT if left.shape[-2] < SHORT else (right @ left.mT).mT
 
 
 def _blocks(dZ: Tensor, images: Tensor, window: Window, numbers: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -48,9 +48,9 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torchbasics.errors import InputError
 from torchbasics.layers.base import Layer, parameter
 
-# The sweeps go by stretches of steps: as many as have so many numbers in z, 2 MiB in float32. So long is what one
-# product makes still in the processor's cache when the next one takes it.
-STRETCH = 2**19
+# The sweeps go by stretches of steps: as many as have so many numbers in a, 1 MiB in float32. What is made of them is
+# still in the processor's cache when the products take it, and the products are large enough to be fast.
+STRETCH = 2**18
 
 Blocks = Sequence[Tensor]
 """dz<t> of each gate, (steps, m, n_a)."""
@@ -138,7 +138,7 @@ class Recurrent(Layer):
         dX = dA.permute(1, 2, 0)
         for k, level in reversed([*enumerate(self.levels)]):
             wanted = inner or k > 0
-            dA_ahead, *dA_others = self.span.kept(dX).split(self.n_a, dim=2)
+            dA_ahead, *dA_others = self.span.kept(dX).split(self.n_a, dim=-1)
             dX = level.level_back(dA_ahead, "", wanted)
             for dA_other in dA_others:
                 dX_back = level.level_back(self.span.reversed(dA_other), "_back", wanted)
@@ -151,8 +151,8 @@ class Recurrent(Layer):
         X, a, _ = self.caches[way]
         m = X.shape[1]
         Wax, Waa, *biases = (self.get_parameter(name + way) for name in ("Wax", "Waa", *self.biases))
-        dWax, dWaa, *dbiases = (torch.zeros_like(values) for values in (Wax, Waa, *biases))
-        dX = torch.zeros_like(X if inner else X[:0])
+        sums = (torch.zeros_like(values) for values in (X if inner else X[:0], Wax, Waa, *biases))
+        dX, dWax, dWaa, *dbiases = sums
         for steps, dZ_x, dZ_a in self.sweep_back(dA, way):
             x, a_prev = X[steps].flatten(0, 1), a[steps].flatten(0, 1)
             for k in range(self.blocks):
@@ -172,7 +172,7 @@ class Recurrent(Layer):
     def stretches(self, X: Float[Tensor, "T m n_x"]) -> list[slice]:
         """All of the steps, as many at once as make a stretch."""
         T, m, _ = X.shape
-        count = max(1, STRETCH // (m * self.blocks * self.n_a))
+        count = max(1, STRETCH // (m * self.n_a))
         return [slice(first, min(first + count, T)) for first in range(0, T, count)]
 
     def twin(self) -> "StockRecurrent":
