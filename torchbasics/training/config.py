@@ -81,12 +81,10 @@ class TrainConfig:
     """Train a network with the hand-derived engine, its torch.nn twin, or both in step on the same batches."""
 
     model: tyro.conf.Positional[Model] = "deep"
-    """Logistic regression, one hidden layer or L layers; for pictures cnn, for sequences rnn, for both kinds of inputs
-    hybrid; transformer is an encoder block."""
+    """For vectors logistic, shallow or deep; for pictures cnn; for sequences rnn or transformer; for both hybrid."""
 
     data: Annotated[str | None, left_out("NAME|FILE|DIR", "digits; hybrid: digit-sums")] = None
-    """digits, ten-digits, digit-sums, breast-cancer, flower, circles, moons, blobs, spirals, match or zen; an HDF5
-    file; a folder of two classes."""
+    """digits, ten-digits, digit-sums, breast-cancer, flower, circles, moons, blobs, spirals, match or zen; a path."""
 
     test_data: Annotated[Path | None, left_out("FILE", "test_X.h5 beside train_X.h5")] = None
     """The HDF5 file with the test set."""
@@ -94,8 +92,7 @@ class TrainConfig:
     layers: Annotated[
         tuple[str, ...] | None, left_out("n_x,...,1", "n_x,20,7,5,1; shallow: n_x,7,1; cnn: n_x,16,32,64,1")
     ] = None
-    """Layer sizes from the inputs to the output, such as 64,20,7,5,1. Between them, cnn and hybrid have channels and
-    then units, rnn the units of each recurrent layer, transformer its width and the units of its feed-forward part."""
+    """Sizes from the inputs to the output, such as 64,20,7,5,1; between them, cnn's are channels and then units."""
 
     activation: Annotated[
         Activation | None,
