@@ -119,8 +119,7 @@ class Network(nn.Module):
         weights = self.weights() if len(self.penalties) else []
         for penalty in self._penalties:
             for W, gradient in zip(weights, penalty.gradients(weights, self.m), strict=True):
-                assert W.grad is not None
-                W.grad += gradient
+                W.grad += gradient  # type: ignore[operator]  # the sweep has left one
 
     def quantities(self, X: Float[Tensor, "..."], Y: Float[Tensor, "..."]) -> dict[str, Tensor]:
         """Every hand-derived quantity of one step by its name: Z1, A1, ..., J, ..., dA1, dZ1, dW1, db1, ...

@@ -67,7 +67,7 @@ class Tanh(Layer):
     def backward(self, dA: Float[Tensor, "*n m"]) -> Float[Tensor, "*n m"]:
         """dZ = dA * (1 - A^2)."""
         dA_times_A = dA * self.A
-        return torch.addcmul(dA, dA_times_A, self.A, value=-1, out=dA_times_A)
+        return dA_times_A.mul_(self.A).sub_(dA).neg_()
 
     def twin(self) -> nn.Tanh:
         """`nn.Tanh`."""
