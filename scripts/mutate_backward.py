@@ -1,7 +1,7 @@
 """Break every line of every backward, one sign, factor, axis, order or transpose at a time: does a test go red?
 
-Each mutant is a copy of the package with one change; the tests that prove the mathematics run against it. A mutant that
-they let pass is a survivor, and means a missing test. Prints a table, and exits with 1 if there is a survivor.
+Each mutant is the package with one change; the tests that prove the mathematics run against it. A mutant that they let
+pass is a survivor, and means a missing test. Prints a table, and exits with 1 if there is a survivor.
 
     python scripts/mutate_backward.py            # all mutants, one per core at a time
     python scripts/mutate_backward.py --list     # only say what would be changed
@@ -10,21 +10,21 @@ they let pass is a survivor, and means a missing test. Prints a table, and exits
 import argparse
 import ast
 import contextlib
-import importlib
-import multiprocessing
+import gc
+import io
 import os
-import shutil
+import resource
+import signal
 import sys
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import TypeGuard
 
 import pytest
-import torch
 from rich.console import Console
-from rich.progress import track
+from rich.progress import MofNCompleteColumn, Progress
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,11 +37,34 @@ BACKWARD = {
         ["test_attention"],
     ),
     "torchbasics/layers/compose.py": ({"gradients", "backward"}, ["test_compose"]),
+    "torchbasics/layers/conv.py": (
+        {
+            "gradients",
+            "backward",
+            "extent",
+            "leftover",
+            "_sum",
+            "_slide",
+            "_by_convolution",
+            "_by_products",
+            "_product",
+            "_blocks",
+        },
+        ["test_conv"],
+    ),
+    "torchbasics/layers/dropout.py": ({"backward"}, ["test_dropout"]),
     "torchbasics/layers/embedding.py": ({"gradients"}, ["test_embedding"]),
+    "torchbasics/layers/norm.py": ({"gradients", "backward", "_gradients"}, ["test_norm"]),
+    "torchbasics/layers/pool.py": ({"forward", "backward", "_axis", "_regular"}, ["test_pool"]),
     "torchbasics/layers/positional.py": ({"backward"}, ["test_attention"]),
+    "torchbasics/layers/recurrent/through_time.py": (
+        {"backward", "levels_back", "level_back", "reversed", "rest"},
+        ["test_recurrent"],
+    ),
     "torchbasics/layers/recurrent/rnn.py": ({"sweep_back"}, ["test_recurrent"]),
     "torchbasics/layers/recurrent/gru.py": ({"sweep_back"}, ["test_recurrent"]),
     "torchbasics/layers/recurrent/lstm.py": ({"sweep_back"}, ["test_recurrent"]),
+    "torchbasics/layers/reshape.py": ({"backward"}, ["test_reshape"]),
     "torchbasics/layers/smooth.py": ({"backward"}, ["test_smooth"]),
     "torchbasics/layers/softmax.py": ({"backward"}, ["test_smooth"]),
     "torchbasics/losses/binary.py": ({"backward"}, ["test_losses"]),
@@ -57,6 +80,8 @@ BACKWARD = {
         ["test_logistic"],
     ),
 }
+# Seconds of processor time.
+LONGEST = 300
 OPERATORS: dict[type[ast.operator], list[type[ast.operator]]] = {
     ast.Add: [ast.Sub],
     ast.Sub: [ast.Add],
@@ -69,25 +94,29 @@ OPERATORS: dict[type[ast.operator], list[type[ast.operator]]] = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change: the file's whole new text, and what was done where."""
+    """One change: the file's whole new text, what was done where, and the tests that have to notice."""
 
     path: str
+    owner: str
+    tests: tuple[str, ...]
     line: int
     kind: str
     before: str
     after: str
-    text: str
+    text: str = field(repr=False)
 
 
 def mutants(path: str) -> Iterator[Mutant]:
     """Every mutant of the file's functions, their docstrings and annotations aside."""
     source = (ROOT / path).read_text()
-    functions, _ = BACKWARD[path]
+    functions, tests = BACKWARD[path]
     tree = ast.parse(source)
     records = set(_records(tree))
+    owners = {member: top.name for top in tree.body if isinstance(top, ast.ClassDef) for member in top.body}
     for function in ast.walk(tree):
         if not isinstance(function, ast.FunctionDef) or function.name not in functions:
             continue
+        owner = owners.get(function, function.name)
         body = function.body[1 if ast.get_docstring(function) else 0 :]
         nodes = [node for statement in body for node in ast.walk(statement)]
         texts = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
@@ -103,7 +132,7 @@ def mutants(path: str) -> Iterator[Mutant]:
                 assert isinstance(node, ast.expr | ast.stmt)
                 text = splice(source, node, replacement)
                 before, after = (code.splitlines()[node.lineno - 1].strip() for code in (source, text))
-                yield Mutant(path, node.lineno, kind, before, after, text)
+                yield Mutant(path, owner, tuple(tests), node.lineno, kind, before, after, text)
 
 
 def _is_product(node: ast.AST) -> TypeGuard[ast.BinOp]:
@@ -215,61 +244,145 @@ def splice(source: str, node: ast.expr | ast.stmt, replacement: str) -> str:
     return (source.encode()[:start] + new.encode() + source.encode()[end:]).decode()
 
 
-def survives(mutant: Mutant) -> bool:
-    """Whether every test passes on a copy of the package with this one change. Runs in a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name in ("torchbasics", "tests"):
-            shutil.copytree(ROOT / name, Path(folder, name), ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "pyproject.toml", folder)
-        Path(folder, mutant.path).write_text(mutant.text)
-        os.chdir(folder)
-        sys.path.insert(0, folder)
-        sys.dont_write_bytecode = True
-        # The products are tiny; and a fixed seed gives the same verdict tomorrow.
-        torch.set_num_threads(1)
-        options = ["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", "--tb=no", "--assert=plain"]
-        options += ["--hypothesis-seed=0", "--hypothesis-profile=first-failure"]
-        files = [f"tests/{name}.py" for name in BACKWARD[mutant.path][1]]
-        with open(os.devnull, "w") as silence, contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
-            code = pytest.main([*options, *files])
-        os.chdir(ROOT)
-    # 1: a test failed; 2: the mutant can't even be imported. Anything else means that pytest didn't run.
-    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
-        raise RuntimeError(f"pytest ended with {code!r} on {mutant}")
-    return code == pytest.ExitCode.OK
+class Forks:
+    """A plugin: the tests are collected once, and for each mutant a fork of the process runs its own of them."""
+
+    def __init__(self, everything: list[Mutant], jobs: int, console: Console) -> None:
+        self.everything, self.jobs, self.console = everything, jobs, console
+        self.survivors: list[Mutant] = []
+        # What has found one mutant of a file will find many: the latest last.
+        self.finders: list[str] = []
+        self.said, self.say = os.pipe()
+        os.set_blocking(self.said, False)
+        self.in_fork = False
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """In the parent everything is done then; in a fork pytest goes on to run what is left of the items."""
+        running: dict[int, Mutant] = {}
+        columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+        # A thread that refreshes would not come along into the forks.
+        with Progress(*columns, console=self.console, auto_refresh=False) as progress:
+            task = progress.add_task("mutants", total=len(self.everything))
+            for mutant in self.everything:
+                while len(running) >= self.jobs:
+                    self._reap(running)
+                    progress.update(task, advance=1, refresh=True)
+                process = os.fork()
+                if process == 0:
+                    self._become(mutant, session)
+                    return None
+                running[process] = mutant
+            while running:
+                self._reap(running)
+                progress.update(task, advance=1, refresh=True)
+        return True
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A fork tells which test has found its mutant."""
+        if self.in_fork and report.failed:
+            os.write(self.say, f"{report.nodeid}\n".encode())
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        """A fork ends here, with the verdict as its exit status, and touches nothing that is the parent's."""
+        if self.in_fork:
+            os._exit(exitstatus)
+
+    def _become(self, mutant: Mutant, session: pytest.Session) -> None:
+        self.in_fork = True
+        # A change may make a loop that never ends; the longest of the test files takes a small part of this.
+        resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, LONGEST))
+        silence = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silence, 1)
+        os.dup2(silence, 2)
+        order = {name: k for k, name in enumerate(self.finders)}
+
+        def promise(item: pytest.Item) -> tuple[int, bool]:
+            """Large for what found the mutants before, then for what has the class in its name."""
+            name = item.nodeid.replace("-", "").replace("_", "").lower()
+            return order.get(item.nodeid, -1), mutant.owner.replace("_", "").lower() in name
+
+        items = [item for item in session.items if item.path.stem in mutant.tests]
+        session.items[:] = sorted(items, key=promise, reverse=True)
+        change(mutant)
+
+    def _reap(self, running: dict[int, Mutant]) -> None:
+        process, status = os.wait()
+        code, mutant = os.waitstatus_to_exitcode(status), running.pop(process)
+        if code == pytest.ExitCode.OK:
+            self.survivors.append(mutant)
+        elif code in (pytest.ExitCode.TESTS_FAILED, -signal.SIGXCPU, -signal.SIGKILL):
+            # Another fork's line may have come with this one's, and nothing be left.
+            with contextlib.suppress(BlockingIOError):
+                self.finders += os.read(self.said, 2**16).decode().splitlines()
+        else:
+            raise RuntimeError(f"pytest ended with {code} on {mutant}")
+
+
+def change(mutant: Mutant) -> None:
+    """Give the file's functions, wherever they are held, the mutant's code, as if the file had been so."""
+    path = str(ROOT / mutant.path)
+    codes: dict[str, CodeType] = {}
+    nested = [compile(mutant.text, path, "exec", dont_inherit=True)]
+    while nested:
+        inner = [constant for constant in nested.pop().co_consts if isinstance(constant, CodeType)]
+        codes.update((code.co_qualname, code) for code in inner)
+        nested += inner
+    for function in gc.get_objects():
+        # By type, not isinstance: some of what lives there answers only under protest when it is asked for its class.
+        if type(function) is FunctionType and function.__code__.co_filename == path:
+            function.__code__ = codes[function.__code__.co_qualname]
+
+
+def survivors(everything: list[Mutant], jobs: int, console: Console) -> list[Mutant]:
+    """The mutants on which every test passes."""
+    # Pytest reads the options and finds the tests from where it stands.
+    os.chdir(ROOT)
+    sys.path.insert(0, str(ROOT))
+    options = ["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=no", "--assert=plain"]
+    options += ["--no-header", "--no-summary", "--capture=no"]
+    # A fixed seed gives the same verdict tomorrow.
+    options += ["--hypothesis-seed=0", "--hypothesis-profile=first-failure"]
+    files = sorted({f"tests/{name}.py" for mutant in everything for name in mutant.tests})
+    forks = Forks(everything, jobs, console)
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        code = pytest.main([*options, *files], plugins=[forks])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        raise RuntimeError(f"pytest ended with {code!r}: {said.getvalue()}")
+    return forks.survivors
 
 
 def main() -> int:
     """Print what survives, after checking that nothing goes red without a change."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--list", action="store_true", help="print the mutants and run nothing")
+    parser.add_argument("--only", metavar="TEXT", default="", help="the files with this in their path (default: all)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="mutants at a time (default: every core)")
     options = parser.parse_args()
-    console = Console()
-    everything = [mutant for path in BACKWARD for mutant in mutants(path)]
+    console = Console(stderr=True)
+    paths = [path for path in BACKWARD if options.only in path]
+    everything = [mutant for path in paths for mutant in mutants(path)]
     if options.list:
         for mutant in everything:
             print(f"{mutant.path}:{mutant.line} {mutant.kind}: {mutant.after}")
         return 0
-    unchanged = [Mutant(path, 0, "none", "", "", (ROOT / path).read_text()) for path in BACKWARD]
-    # Forked, with what the tests import imported once, and the package not at all.
-    for name in ("beartype", "h5py", "hypothesis", "jaxtyping"):
-        importlib.import_module(name)
-    with multiprocessing.get_context("fork").Pool(options.jobs, maxtasksperchild=1) as pool:
-        if not all(pool.map(survives, unchanged, chunksize=1)):
-            console.print("the tests fail without any change: mend them first")
-            return 1
-        verdicts = list(track(pool.imap(survives, everything), "mutants", total=len(everything), console=console))
-    survivors = [mutant for mutant, survived in zip(everything, verdicts, strict=True) if survived]
+    path, names = paths[0], sorted({name for path in paths for name in BACKWARD[path][1]})
+    unchanged = [Mutant(path, "", (name,), 0, "none", "", "", (ROOT / path).read_text()) for name in names]
+    found = survivors([*unchanged, *everything], options.jobs, console)
+    if red := [name for name, mutant in zip(names, unchanged, strict=True) if mutant not in found]:
+        print(f"tests fail without any change, mend them first: {', '.join(red)}")
+        return 1
+    found = [mutant for mutant in found if mutant not in unchanged]
     table = Table("file", "mutants", "survivors")
-    for path in BACKWARD:
+    for path in paths:
         count = sum(mutant.path == path for mutant in everything)
-        table.add_row(path, str(count), str(sum(mutant.path == path for mutant in survivors)))
-    table.add_row("all", str(len(everything)), str(len(survivors)), style="bold")
-    console.print(table)
-    for mutant in survivors:
+        table.add_row(path, str(count), str(sum(mutant.path == path for mutant in found)))
+    table.add_row("all", str(len(everything)), str(len(found)), style="bold")
+    Console().print(table)
+    for mutant in found:
         print(f"SURVIVES {mutant.path}:{mutant.line} {mutant.kind}\n    {mutant.before}\n    {mutant.after}")
-    return 1 if survivors else 0
+    return 1 if found else 0
 
 
 if __name__ == "__main__":
