@@ -225,7 +225,8 @@ def changes(node: ast.AST) -> Iterator[tuple[str, str]]:
                         changed = ast.keyword("alpha", ast.BinOp(ast.Constant(2), ast.Mult(), value))
                         yield "factor 2", ast.unparse(ast.Call(function, arguments, [*rest, changed]))
             if isinstance(function, ast.Attribute) and function.attr in ("sign", "sum", "where"):
-                yield "call dropped", ast.unparse(arguments[-1]) if arguments else ast.unparse(function.value)
+                method = ast.unparse(function.value) != "torch"
+                yield "call dropped", ast.unparse(function.value if method else arguments[-1])
         case ast.Compare(left, [ast.Gt()], [right]):
             yield ">= for >", f"{ast.unparse(left)} >= {ast.unparse(right)}"
             yield "< for >", f"{ast.unparse(left)} < {ast.unparse(right)}"

@@ -5,6 +5,7 @@ Sizes are drawn pairwise distinct, so that no axis can be mistaken for another.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import torch
@@ -88,18 +89,35 @@ def scattered(shape: tuple[int, ...], g: torch.Generator) -> Tensor:
     return signs * (1 + torch.rand(shape, generator=g, dtype=torch.float64)) + 0.5
 
 
+def vectors(n: int) -> tuple[int]:
+    """The shape of an example that is a vector."""
+    return (n,)
+
+
+def sequences(n: int, T: int) -> tuple[int, int]:
+    """The shape of one that is a sequence of T steps."""
+    return n, T
+
+
+def images(n_C: int, H: int, W: int) -> tuple[int, int, int]:
+    """The shape of one that is an image of n_C channels."""
+    return n_C, H, W
+
+
 def pooling(make: Callable[..., Layer], twin: type[nn.Module], **settings: Any) -> "LayerCase":
     """Images of n_C channels, so small that central differences take no time."""
-    return LayerCase(lambda *sizes: make(), twin, lambda n_C, H, W: (n_C, H, W), count=3, largest=6, **settings)
+    return LayerCase(lambda *sizes: make(), twin, images, largest=6, **settings)
 
 
 def convolution(make: Callable[[int, int], Layer], twin: type[nn.Module], terms: int, channels: int = 1) -> "LayerCase":
-    """`make(n_C_prev, n_C)`, each `channels` times what is drawn, and images so small that differences take no time."""
+    """`make(n_C_prev, n_C)` with multiples of `channels`, and images so small that differences take no time.
+
+    db of a single filter is one sum, which may cancel; the largest of some filters' hardly does. Hence 5 more of them.
+    """
     return LayerCase(
-        lambda n_C_prev, n_C, H, W: make(channels * n_C_prev, channels * n_C),
+        lambda n_C_prev, n_C, H, W: make(channels * n_C_prev, channels * (n_C + 5)),
         twin,
         lambda n_C_prev, n_C, H, W: (channels * n_C_prev, H, W),
-        count=4,
         largest=5,
         terms=terms,
     )
@@ -112,8 +130,6 @@ class LayerCase:
     make: Callable[..., Layer]
     twin: type[nn.Module]
     shape: Callable[..., tuple[int, ...]] = lambda n_prev, n: (n_prev,)
-    count: int = 2
-    """How many sizes it takes, besides m."""
     smallest: int = 1
     """The smallest of its sizes."""
     largest: int = 9
@@ -125,6 +141,11 @@ class LayerCase:
     """The derivative jumps at 0."""
     terms: int = 10
     """Of the longest sum in it, at the largest sizes."""
+
+    @property
+    def count(self) -> int:
+        """How many sizes it takes, besides m."""
+        return len(signature(self.shape).parameters)
 
 
 def masked(layer: Layer, T: int) -> Layer:
@@ -189,26 +210,14 @@ class LossCase:
 LAYERS = {
     "linear": LayerCase(lambda n_prev, n: Linear(n_prev, n), nn.Linear),
     "linear-over-time": LayerCase(
-        lambda n_prev, n, T: LinearOverTime(n_prev, n),
-        FeaturesLast,
-        lambda n_prev, n, T: (n_prev, T),
-        count=3,
-        terms=100,
+        lambda n_prev, n, T: LinearOverTime(n_prev, n), FeaturesLast, lambda n_prev, n, T: (n_prev, T), terms=100
     ),
     # One unit's dgamma may be a sum that cancels; the largest of some units' hardly is.
-    "batch-norm": LayerCase(
-        lambda n: BatchNorm1d(n),
-        nn.BatchNorm1d,
-        lambda n: (n,),
-        count=1,
-        smallest=3,
-        fewest=5,
-        inputs=scattered,
-    ),
+    "batch-norm": LayerCase(lambda n: BatchNorm1d(n), nn.BatchNorm1d, vectors, smallest=3, fewest=5, inputs=scattered),
     "batch-norm-over-time": LayerCase(
         lambda n, T: BatchNorm1d(n, epsilon=0.3),
         nn.BatchNorm1d,
-        lambda n, T: (n, T),
+        sequences,
         smallest=3,
         fewest=3,
         inputs=scattered,
@@ -217,47 +226,20 @@ LAYERS = {
     "batch-norm-of-images": LayerCase(
         lambda n_C, H, W: BatchNorm2d(n_C),
         nn.BatchNorm2d,
-        lambda n_C, H, W: (n_C, H, W),
-        count=3,
+        images,
         smallest=2,
         largest=6,
         fewest=3,
         inputs=scattered,
         terms=120,
     ),
-    "layer-norm": LayerCase(
-        lambda n: LayerNorm(n),
-        FeaturesLast,
-        lambda n: (n,),
-        count=1,
-        smallest=5,
-        fewest=2,
-        inputs=scattered,
-    ),
+    "layer-norm": LayerCase(lambda n: LayerNorm(n), FeaturesLast, vectors, smallest=5, fewest=2, inputs=scattered),
     "layer-norm-over-time": LayerCase(
-        lambda n, T: LayerNorm(n, epsilon=0.3),
-        FeaturesLast,
-        lambda n, T: (n, T),
-        smallest=5,
-        inputs=scattered,
-        terms=72,
+        lambda n, T: LayerNorm(n, epsilon=0.3), FeaturesLast, sequences, smallest=5, inputs=scattered, terms=72
     ),
-    "rms-norm": LayerCase(
-        lambda n: RMSNorm(n),
-        FeaturesLast,
-        lambda n: (n,),
-        count=1,
-        smallest=5,
-        fewest=2,
-        inputs=scattered,
-    ),
+    "rms-norm": LayerCase(lambda n: RMSNorm(n), FeaturesLast, vectors, smallest=5, fewest=2, inputs=scattered),
     "rms-norm-over-time": LayerCase(
-        lambda n, T: RMSNorm(n, epsilon=0.3),
-        FeaturesLast,
-        lambda n, T: (n, T),
-        smallest=5,
-        inputs=scattered,
-        terms=72,
+        lambda n, T: RMSNorm(n, epsilon=0.3), FeaturesLast, sequences, smallest=5, inputs=scattered, terms=72
     ),
     "group-norm": LayerCase(
         lambda groups, size: GroupNorm(groups, groups * size),
@@ -270,15 +252,12 @@ LAYERS = {
         lambda groups, size, H, W: GroupNorm(groups, groups * size, epsilon=0.3),
         nn.GroupNorm,
         lambda groups, size, H, W: (groups * size, H, W),
-        count=4,
         largest=6,
         inputs=scattered,
         terms=120,
     ),
     "dropout": LayerCase(lambda n_prev, n: Dropout(0.7, seed=1), SeededDropout),
-    "dropout-of-images": LayerCase(
-        lambda n_C, H, W: Dropout(0.4, seed=1), SeededDropout, lambda n_C, H, W: (n_C, H, W), count=3, largest=6
-    ),
+    "dropout-of-images": LayerCase(lambda n_C, H, W: Dropout(0.4, seed=1), SeededDropout, images, largest=6),
     # Two steps, since a derivative by the third power of a weight grows with each; test_recurrent.py has more of them.
     # A single unit may saturate, and its slope be rounding; hardly three of them do.
     "rnn": LayerCase(
@@ -321,12 +300,13 @@ LAYERS = {
     "relu": LayerCase(lambda n_prev, n: ReLU(), nn.ReLU, kink=True),
     "leaky-relu": LayerCase(lambda n_prev, n: LeakyReLU(), nn.LeakyReLU, kink=True),
     "leaky-relu-0.3": LayerCase(lambda n_prev, n: LeakyReLU(0.3), nn.LeakyReLU, kink=True),
-    # The longest sum is db: over m examples and n_H n_W places, of which a transposed convolution makes more.
-    "convolution": convolution(lambda n_C_prev, n_C: Conv2d(n_C_prev, n_C, 3, padding=1), nn.Conv2d, terms=60),
+    # The longest sum is db, over m examples and n_H n_W places, of which a transposed convolution makes more; or
+    # dA_prev, over n_C f_H f_W.
+    "convolution": convolution(lambda n_C_prev, n_C: Conv2d(n_C_prev, n_C, 3, padding=1), nn.Conv2d, terms=90),
     "convolution-strided": convolution(
         lambda n_C_prev, n_C: Conv2d(n_C_prev, n_C, (3, 2), stride=(2, 3), padding=(1, 2), dilation=(1, 2)),
         nn.Conv2d,
-        terms=30,
+        terms=60,
     ),
     "convolution-grouped": convolution(
         lambda n_C_prev, n_C: Conv2d(n_C_prev, n_C, 2, padding=1, groups=2), nn.Conv2d, terms=100, channels=2
@@ -343,18 +323,16 @@ LAYERS = {
         channels=2,
     ),
     "sequence-convolution": LayerCase(
-        lambda n_C_prev, n_C, T: Conv1d(n_C_prev, n_C, 3, padding=1),
+        lambda n_C_prev, n_C, T: Conv1d(n_C_prev, n_C + 6, 3, padding=1),
         nn.Conv1d,
         lambda n_C_prev, n_C, T: (n_C_prev, T),
-        count=3,
         largest=6,
-        terms=30,
+        terms=36,
     ),
     "sequence-convolution-strided": LayerCase(
-        lambda n_C_prev, n_C, T: Conv1d(n_C_prev, n_C, 2, stride=3, padding=2, dilation=2),
+        lambda n_C_prev, n_C, T: Conv1d(n_C_prev, n_C + 6, 2, stride=3, padding=2, dilation=2),
         nn.Conv1d,
         lambda n_C_prev, n_C, T: (n_C_prev, T),
-        count=3,
         largest=6,
         terms=30,
     ),
@@ -369,14 +347,12 @@ LAYERS = {
     "average-pool-apart": pooling(lambda: AvgPool2d(2, 3), nn.AvgPool2d, smallest=2),
     "global-average-pool": pooling(lambda: AdaptiveAvgPool2d(1, 1), nn.AdaptiveAvgPool2d, terms=30),
     "adaptive-average-pool": pooling(lambda: AdaptiveAvgPool2d(2, 4), nn.AdaptiveAvgPool2d),
-    "flatten-images": LayerCase(
-        lambda n_C, H, W: Flatten(), nn.Flatten, lambda n_C, H, W: (n_C, H, W), count=3, largest=6
-    ),
-    "flatten-sequences": LayerCase(lambda n, T: Flatten(), nn.Flatten, lambda n, T: (n, T)),
-    "images": LayerCase(Images, Unflattened, lambda H, W, n_C: (H * W * n_C,), count=3, largest=6),
-    "rows": LayerCase(Rows, Unflattened, lambda H, W, n_C: (H * W * n_C,), count=3, largest=6),
-    "last": LayerCase(lambda n, T: Last(), LastStep, lambda n, T: (n, T)),
-    "mean-over-time": LayerCase(lambda n, T: MeanOverTime(), MeanStep, lambda n, T: (n, T)),
+    "flatten-images": LayerCase(lambda n_C, H, W: Flatten(), nn.Flatten, images, largest=6),
+    "flatten-sequences": LayerCase(lambda n, T: Flatten(), nn.Flatten, sequences),
+    "images": LayerCase(Images, Unflattened, lambda H, W, n_C: (H * W * n_C,), largest=6),
+    "rows": LayerCase(Rows, Unflattened, lambda H, W, n_C: (H * W * n_C,), largest=6),
+    "last": LayerCase(lambda n, T: Last(), LastStep, sequences),
+    "mean-over-time": LayerCase(lambda n, T: MeanOverTime(), MeanStep, sequences),
     # At 0 the second derivative of an ELU jumps, which a central difference sees as well.
     "elu": LayerCase(lambda n_prev, n: ELU(), nn.ELU, kink=True),
     "elu-0.3": LayerCase(lambda n_prev, n: ELU(0.3), nn.ELU, kink=True),
@@ -384,9 +360,9 @@ LAYERS = {
     "silu": LayerCase(lambda n_prev, n: SiLU(), nn.SiLU),
     "softplus": LayerCase(lambda n_prev, n: Softplus(), nn.Softplus),
     "softmax": LayerCase(lambda n_prev, n: Softmax(), nn.Softmax),
-    "softmax-over-time": LayerCase(lambda n_y, T: Softmax(), nn.Softmax, lambda n_y, T: (n_y, T)),
+    "softmax-over-time": LayerCase(lambda n_y, T: Softmax(), nn.Softmax, sequences),
     "log-softmax": LayerCase(lambda n_prev, n: LogSoftmax(), nn.LogSoftmax),
-    "log-softmax-over-time": LayerCase(lambda n_y, T: LogSoftmax(), nn.LogSoftmax, lambda n_y, T: (n_y, T)),
+    "log-softmax-over-time": LayerCase(lambda n_y, T: LogSoftmax(), nn.LogSoftmax, sequences),
     # Sums over units of sums over units, and then over examples: a single parameter's may cancel.
     "chain": LayerCase(lambda n_prev, n: Chain([Linear(n_prev, n), Tanh(), Linear(n, 4)]), nn.Sequential, terms=100),
     "residual": LayerCase(lambda n_prev, n: Residual([Linear(n_prev, n), Tanh(), Linear(n, n_prev)]), Skip, terms=100),
@@ -400,44 +376,41 @@ LAYERS = {
         terms=20,
     ),
     "concatenation-of-images": LayerCase(
-        lambda n_C, H, W: Concatenate([[Sigmoid()], [Residual([Slice(0, n_C), Tanh()])]]),
-        Stack,
-        lambda n_C, H, W: (n_C, H, W),
-        count=3,
-        largest=6,
+        lambda n_C, H, W: Concatenate([[Sigmoid()], [Residual([Slice(0, n_C), Tanh()])]]), Stack, images, largest=6
     ),
     "slice": LayerCase(lambda n_prev, n: Slice(1, n_prev), Cut, smallest=2),
-    "slice-of-images": LayerCase(
-        lambda n_C, H, W: Slice(0, 2), Cut, lambda n_C, H, W: (n_C, H, W), count=3, smallest=2, largest=6
-    ),
+    "slice-of-images": LayerCase(lambda n_C, H, W: Slice(0, 2), Cut, images, smallest=2, largest=6),
     "attention": LayerCase(
-        lambda h, d, T: ScaledDotProductAttention(h), StockAttention, lambda h, d, T: (3 * h * d, T), count=3, largest=4
+        lambda h, d, T: ScaledDotProductAttention(h), StockAttention, lambda h, d, T: (3 * h * d, T), largest=4
     ),
     "attention-causal": LayerCase(
         lambda h, d, T: ScaledDotProductAttention(h, causal=True),
         StockAttention,
         lambda h, d, T: (3 * h * d, T),
-        count=3,
         largest=4,
     ),
     "attention-masked": LayerCase(
         lambda h, d, T: masked(ScaledDotProductAttention(h), T),
         StockAttention,
         lambda h, d, T: (3 * h * d, T),
-        count=3,
         largest=4,
     ),
+    # Heads of d + 1 features: of one alone, dbqkv is few numbers, and each a sum that may cancel.
     "multi-head-attention": LayerCase(
-        lambda d, T: MultiHeadAttention(2 * d, 2), StockSelfAttention, lambda d, T: (2 * d, T), largest=4, terms=12
-    ),
-    "multi-head-attention-causal-masked": LayerCase(
-        lambda d, T: masked(MultiHeadAttention(2 * d, 2, causal=True), T),
+        lambda d, T: MultiHeadAttention(2 * d + 2, 2),
         StockSelfAttention,
-        lambda d, T: (2 * d, T),
+        lambda d, T: (2 * d + 2, T),
         largest=4,
         terms=12,
     ),
-    "positional-encoding": LayerCase(lambda n, T: PositionalEncoding(n), StockPositionalEncoding, lambda n, T: (n, T)),
+    "multi-head-attention-causal-masked": LayerCase(
+        lambda d, T: masked(MultiHeadAttention(2 * d + 2, 2, causal=True), T),
+        StockSelfAttention,
+        lambda d, T: (2 * d + 2, T),
+        largest=4,
+        terms=12,
+    ),
+    "positional-encoding": LayerCase(lambda n, T: PositionalEncoding(n), StockPositionalEncoding, sequences),
 }
 
 LOSSES = {
@@ -479,10 +452,7 @@ LOSSES = {
         labels=numbers,
     ),
     "softmax-cross-entropy": LossCase(
-        SoftmaxCrossEntropy,
-        lambda Z: Z,
-        lambda Z, Y: cross_entropy(Z, Y),
-        labels=classes,
+        SoftmaxCrossEntropy, lambda Z: Z, lambda Z, Y: cross_entropy(Z, Y), labels=classes
     ),
     "softmax-cross-entropy-smoothed-ignoring": LossCase(
         lambda: SoftmaxCrossEntropy(label_smoothing=0.1),

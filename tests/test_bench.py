@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import Tensor
 
 from torchbasics import bench, layers
 from torchbasics.check.networks.builtin import concrete
@@ -27,6 +28,26 @@ def test_every_case_is_of_its_name_and_fits(name: str) -> None:
     shape = (*case.shape[:-1], 2)
     A_prev = torch.zeros(shape) if tokens else torch.randn(shape)
     assert layer.backward(torch.randn(layer(A_prev).shape)).shape == A_prev.shape
+
+
+def test_sequences_lie_as_the_layers_hand_them_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    strides: list[tuple[int, ...]] = []
+
+    def forward(layer: Layer, A_prev: Tensor) -> Tensor:
+        strides.append(A_prev.stride())
+        return A_prev.movedim(1, 0).contiguous().movedim(0, 1)
+
+    def backward(layer: Layer, dA: Tensor) -> Tensor:
+        strides.append(dA.stride())
+        return dA
+
+    monkeypatch.setattr(layers.Tanh, "forward", forward)
+    monkeypatch.setattr(layers.Tanh, "backward", backward)
+    # Features, steps and examples: A_prev is example after example, and dA in the order of A.
+    for channelwise, A_prev in ((False, (1, 3, 12)), (True, (4, 1, 12))):
+        strides.clear()
+        bench.measure(bench.Case(layers.Tanh, (3, 4, 5), channelwise), rounds=1)
+        assert set(strides) == {A_prev, (5, 15, 1)}
 
 
 def test_the_peak_is_what_is_alive_at_once() -> None:

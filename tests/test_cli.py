@@ -20,6 +20,9 @@ from torchbasics.cli import COMMANDS, main
 from torchbasics.training import checkpoint, log
 from torchbasics.training.config import TrainConfig
 
+# The process of its own draws its figures none the less.
+pytestmark = pytest.mark.usefixtures("nothing_drawn")
+
 M, M_TEST, SIZE = 23, 9, 4
 
 
@@ -288,15 +291,17 @@ def test_a_run_on_grey_digits_takes_a_colour_picture(capsys: pytest.CaptureFixtu
     assert value == pytest.approx(probability, abs=0.5001e-4)
 
 
-def test_predict_from_the_outside_says_nothing_if_one_picture_is_none(folder: Path) -> None:
+def test_predict_says_nothing_if_one_picture_is_none(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small_run()
+    capsys.readouterr()
     Image.new("RGB", (30, 20), "navy").save("a.jpg")
     (folder / "b.jpg").write_bytes(b"no picture")
     before = listing(folder)
-    done = outside("predict", "runs/deep-small", "a.jpg", "b.jpg")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("torchbasics: b.jpg cannot be read as a picture")
-    assert done.stderr.count("\n") == 1
+    assert inside("predict", "runs/deep-small", "a.jpg", "b.jpg") == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("torchbasics: b.jpg cannot be read as a picture")
+    assert said.err.count("\n") == 1
     assert listing(folder) == before
 
 

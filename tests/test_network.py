@@ -1,6 +1,7 @@
 """Whole networks: every Z, A, dZ, dA, dW and db against autograd of the twin, and central differences of J."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -23,7 +24,7 @@ from torch import nn
 
 from torchbasics.errors import InputError
 from torchbasics.initialisation import SCALES, initialise
-from torchbasics.layers import Layer, LeakyReLU, Linear, ReLU, Sigmoid, Tanh
+from torchbasics.layers import BatchNorm1d, Dropout, Layer, LeakyReLU, Linear, ReLU, Residual, Sigmoid, Tanh
 from torchbasics.losses import BinaryCrossEntropy, Loss, SigmoidCrossEntropy, SquaredError
 from torchbasics.models import deep, logistic, shallow
 from torchbasics.network import Network
@@ -251,3 +252,43 @@ def test_unknown_initialisation_names_the_nearest() -> None:
     with pytest.raises(InputError, match="did you mean 'xavier'"):
         initialise(logistic(3), "xaviar", seed=0)
     assert set(SCALES) == {"zeros", "small", "sqrt", "he", "xavier"}
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        (
+            lambda one: [one, Tanh(), one],
+            "the same Linear as layers.0 and as layers.2, expected another at every place",
+        ),
+        (lambda one: [one, Residual([Tanh(), one])], "the same Linear as layers.0 and as layers.1.F.layers.1"),
+        (lambda one: [one, tied(one)], "the same parameter as layers.0.W and as layers.1.W"),
+        (lambda one: [], "Network got no layers, expected one or more"),
+    ],
+    ids=["layer", "inside another", "parameter", "none"],
+)
+def test_a_layer_stands_in_one_place(layers: Callable[[Linear], list[Layer]], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Network(layers(Linear(3, 3)), SquaredError())
+
+
+def tied(one: Linear) -> Linear:
+    """Another layer with the same W."""
+    other = Linear(3, 3)
+    other.W = one.W
+    return other
+
+
+@pytest.mark.parametrize("frozen", [BatchNorm1d(3), Dropout(0.5, seed=1)], ids=["batch norm", "dropout"])
+@pytest.mark.parametrize("composed", [False, True])
+def test_a_layer_in_use_within_a_network_that_trains_is_so_in_the_twin(frozen: Layer, composed: bool) -> None:
+    network = Network([Residual([Linear(3, 3), frozen]) if composed else frozen, Linear(3, 1)], SquaredError()).double()
+    g = generator(2)
+    randomise(network, g)
+    frozen.eval()
+    X = torch.randn(3, 5, dtype=torch.float64, generator=g)
+    twin = network.twin()
+    assert_close(network(X), twin(X.T).detach().T, "A")
+    assert twin.training
+    network.train()
+    assert (network(X) - twin(X.T).T).abs().max() > 1e-3

@@ -160,7 +160,8 @@ def test_any_layout_gives_the_same_and_nothing_given_is_changed(
     *n, m = shape
     last_first = examples_last(examples_first(Z).contiguous())
     apart = torch.zeros(*n, 2 * m, dtype=torch.float64)[..., ::2].copy_(Z)
-    for again in (last_first, apart):
+    features_last = torch.empty(m, *n[1:], n[0], dtype=torch.float64).movedim((0, -1), (-1, 0)).copy_(Z)
+    for again in (last_first, apart, features_last):
         for cotangent in (dZ_tilde, examples_last(examples_first(dZ_tilde).contiguous())):
             kept = again.clone(), cotangent.clone()
             layer(again)
@@ -356,3 +357,34 @@ def test_says_what_shape_it_needs(layer: Layer, shape: tuple[int, ...], message:
 def test_groups_have_to_divide(groups: int, n_C: int) -> None:
     with pytest.raises(InputError, match=rf"GroupNorm got {groups} groups for 6 channels, expected a divisor of 6"):
         GroupNorm(groups, n_C)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (BatchNorm1d(3), (3, 0)),
+        (BatchNorm1d(3), (3, 0, 4)),
+        (BatchNorm2d(3), (3, 2, 2, 0)),
+        (LayerNorm(3), (3, 0)),
+        (RMSNorm(3), (3, 5, 0)),
+        (GroupNorm(1, 3), (3, 2, 2, 0)),
+    ],
+)
+@pytest.mark.parametrize("training", [False, True])
+def test_of_nothing_there_are_no_statistics(layer: Layer, shape: tuple[int, ...], training: bool) -> None:
+    before = {name: buffer.clone() for name, buffer in layer.named_buffers()}
+    with pytest.raises(InputError, match="in which there is nothing: expected one or more of every axis"):
+        layer.train(training)(torch.zeros(shape))
+    for name, buffer in layer.named_buffers():
+        assert torch.equal(buffer, before[name])
+
+
+@pytest.mark.parametrize("kind", [BatchNorm1d, BatchNorm2d, LayerNorm, RMSNorm])
+def test_sizes_and_epsilon_are_numbers_that_make_sense(kind: type[Layer]) -> None:
+    name = kind.__name__
+    for n in (0, -1):
+        with pytest.raises(InputError, match=f"{name} got n = {n}, expected a whole number, 1 or more"):
+            kind(n)
+    for epsilon in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(InputError, match=f"{name} got epsilon {epsilon}, expected 0 or a positive number"):
+            kind(2, epsilon)

@@ -1,4 +1,4 @@
-"""Gradient descent by hand against torch.optim.SGD, and torch's own optimizers on hand-derived gradients."""
+"""Gradient descent by hand against torch.optim.SGD."""
 
 import pytest
 import torch
@@ -7,39 +7,8 @@ from numerics import generator
 from torchbasics.errors import InputError
 from torchbasics.initialisation import initialise
 from torchbasics.models import deep
-from torchbasics.network import Network
 from torchbasics.optim import GradientDescent
-
-
-def data() -> tuple[torch.Tensor, torch.Tensor]:
-    g = generator(5)
-    return torch.randn(6, 9, generator=g, dtype=torch.float64), torch.randint(0, 2, (1, 9), generator=g).double()
-
-
-def train(network: Network, optimizer: torch.optim.Optimizer, steps: int) -> None:
-    X, Y = data()
-    for _ in range(steps):
-        network.cost(X, Y)
-        network.backward()
-        optimizer.step()
-
-
-def train_twin(
-    network: Network, make: type[torch.optim.Optimizer], steps: int, **options: float
-) -> torch.nn.Sequential:
-    X, Y = data()
-    twin, loss = network.twin(), network.loss.twin()
-    optimizer = make(twin.parameters(), **options)
-    for _ in range(steps):
-        optimizer.zero_grad()
-        loss(twin(X.T), Y.T).backward()
-        optimizer.step()
-    return twin
-
-
-def assert_same_parameters(network: Network, twin: torch.nn.Sequential) -> None:
-    for name, ours, theirs in network.pairs(twin):
-        torch.testing.assert_close(ours, theirs.data.reshape(ours.shape), rtol=1e-11, atol=1e-12, msg=name)
+from torchbasics.training.engines import ENGINES
 
 
 def test_the_update_is_W_minus_alpha_dW() -> None:
@@ -58,28 +27,24 @@ def test_a_parameter_without_a_gradient_stays() -> None:
 
 
 def test_gradient_descent_is_sgd() -> None:
+    g = generator(5)
+    X, Y = torch.randn(6, 9, generator=g).double(), torch.randint(0, 2, (1, 9), generator=g).double()
     network = initialise(deep([6, 5, 4, 1]).double(), "he", seed=2)
-    twin = train_twin(network, torch.optim.SGD, 50, lr=0.3)
-    train(network, GradientDescent(network.parameters(), 0.3), 50)
-    assert_same_parameters(network, twin)
+    engines = [make(network, "gd", 0.3) for make in ENGINES.values()]
+    for engine in engines:
+        for _ in range(50):
+            engine.cost_and_gradients(X, Y)
+            engine.update()
+    for name, ours, theirs in network.pairs(engines[1].module):
+        torch.testing.assert_close(ours, theirs.data.reshape(ours.shape), rtol=1e-11, atol=1e-12, msg=name)
+    assert [type(engine.optimizer) for engine in engines] == [GradientDescent, torch.optim.SGD]
 
 
-@pytest.mark.parametrize(
-    ("make", "options"),
-    [
-        (torch.optim.SGD, {"lr": 0.1, "momentum": 0.9}),
-        (torch.optim.RMSprop, {"lr": 0.01}),
-        (torch.optim.Adagrad, {"lr": 0.05}),
-        (torch.optim.Adam, {"lr": 0.01}),
-        (torch.optim.AdamW, {"lr": 0.01}),
-    ],
-    ids=lambda value: getattr(value, "__name__", None),
-)
-def test_torchs_optimizers_drive_hand_derived_gradients(make: type, options: dict[str, float]) -> None:
-    network = initialise(deep([6, 5, 4, 1]).double(), "he", seed=2)
-    twin = train_twin(network, make, 20, **options)
-    train(network, make(network.parameters(), **options), 20)
-    assert_same_parameters(network, twin)
+def test_each_group_has_its_own_learning_rate() -> None:
+    W, b = (torch.nn.Parameter(torch.tensor([1.0]), requires_grad=False) for _ in range(2))
+    W.grad, b.grad = torch.tensor([1.0]), torch.tensor([1.0])
+    GradientDescent([{"params": [W], "lr": 0.25}, {"params": [b]}], learning_rate=0.5).step()
+    torch.testing.assert_close(torch.cat([W, b]).data, torch.tensor([0.75, 0.5]))
 
 
 def test_torchs_schedules_drive_it() -> None:

@@ -325,7 +325,7 @@ MISFITS = {
     "examples first": (torch.zeros(6, 5, 3), None, r"of shape (6, 5, 3), expected (3, T, m)"),
     "no step": (torch.zeros(3, 0, 6), None, r"of shape (3, 0, 6), expected (3, T, m), T and m 1 or more"),
     "no example": (torch.zeros(3, 5, 0), None, r"of shape (3, 5, 0), expected (3, T, m), T and m 1 or more"),
-    "another batch's": (torch.zeros(3, 5, 6), torch.ones(4).long(), r"lengths of shape (4,) with A_prev of (3, 5, 6)"),
+    "another batch's": (torch.zeros(3, 5, 6), torch.ones(4).long(), r"lengths of shape (4,) for A_prev (3, 5, 6)"),
     "no length": (
         torch.zeros(3, 5, 2),
         torch.tensor([1, 0]),

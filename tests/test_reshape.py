@@ -256,12 +256,12 @@ def with_lengths(layer: Layer, lengths: list[float] | list[list[int]]) -> Layer:
         (
             lambda: with_lengths(Last(), [1, 2])(torch.zeros(5, 4, 7)),
             "Last got lengths of shape (2,) for A_prev (5, 4, 7), expected (7,): one for each example; "
-            "set_lengths(network, lengths) before each batch",
+            "set_lengths(network, lengths) before each batch, None where all have T steps",
         ),
         (
             lambda: with_lengths(Last(), [[1, 2]])(torch.zeros(5, 4, 2)),
             "Last got lengths of shape (1, 2) for A_prev (5, 4, 2), expected (2,): one for each example; "
-            "set_lengths(network, lengths) before each batch",
+            "set_lengths(network, lengths) before each batch, None where all have T steps",
         ),
         (
             lambda: with_lengths(MeanOverTime(), [4, 0])(torch.zeros(5, 4, 2)),

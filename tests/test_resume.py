@@ -250,7 +250,7 @@ def test_a_run_whose_log_was_removed_goes_on(pictures: str) -> None:
 def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
-    checkpoint.save(tmp_path, {"format": 1, "W": torch.ones(3)})
+    checkpoint.save(tmp_path, {"format": checkpoint.FORMAT, "W": torch.ones(3)})
     before = listing(tmp_path)
     assert list(before) == [checkpoint.NAME]
 
@@ -269,14 +269,14 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(
         monkeypatch.setattr(os, "replace", broken)
         monkeypatch.setattr(Path, "replace", broken)
     with pytest.raises(OSError, match="No space left"):
-        checkpoint.save(tmp_path, {"format": 1, "W": torch.zeros(300)})
+        checkpoint.save(tmp_path, {"format": checkpoint.FORMAT, "W": torch.zeros(300)})
     assert listing(tmp_path) == before
 
 
 def test_a_checkpoint_reaches_the_disk_before_it_takes_the_old_ones_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checkpoint.save(tmp_path, {"format": 1, "k": 1})
+    checkpoint.save(tmp_path, {"format": checkpoint.FORMAT, "k": 1})
     fsync, at_fsync = os.fsync, []
 
     def spy(descriptor: int) -> None:
@@ -285,7 +285,7 @@ def test_a_checkpoint_reaches_the_disk_before_it_takes_the_old_ones_name(
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", spy)
-    path = checkpoint.save(tmp_path, {"format": 1, "k": 2})
+    path = checkpoint.save(tmp_path, {"format": checkpoint.FORMAT, "k": 2})
     # The whole file, while the old one still stood; then the directory, with the new one in it.
     assert at_fsync[0] == (path.stat().st_size, 1)
     assert [k for _, k in at_fsync[1:]] == [2]
@@ -304,7 +304,7 @@ class Malicious:
 
 def damaged(kind: str, folder: Path) -> None:
     path = folder / checkpoint.NAME
-    torch.save({"format": 1, "W": torch.ones(100)}, path)
+    torch.save({"format": checkpoint.FORMAT, "W": torch.ones(100)}, path)
     whole = path.read_bytes()
     if kind.startswith("cut"):
         path.write_bytes(whole[: {"cut to nothing": 0, "cut short": 100, "cut at the end": len(whole) - 1}[kind]])
@@ -314,15 +314,15 @@ def damaged(kind: str, folder: Path) -> None:
         with zipfile.ZipFile(path, "w") as file:
             file.writestr("a", "b")
     elif kind == "pickle":
-        path.write_bytes(pickle.dumps({"format": 1}))
+        path.write_bytes(pickle.dumps({"format": checkpoint.FORMAT}))
     elif kind == "malicious pickle":
         path.write_bytes(pickle.dumps(Malicious(folder / "owned"), protocol=2))
     elif kind == "malicious torch":
-        torch.save({"format": 1, "W": Malicious(folder / "owned")}, path)
+        torch.save({"format": checkpoint.FORMAT, "W": Malicious(folder / "owned")}, path)
     elif kind == "list":
         torch.save([1], path)
     elif kind == "old format":
-        torch.save({"format": 0}, path)
+        torch.save({"format": checkpoint.FORMAT - 1}, path)
     elif kind == "state_dict":
         torch.save(torch.nn.Linear(2, 1).state_dict(), path)
 
@@ -353,7 +353,7 @@ def test_no_checkpoint_says_which_runs_there_are(tmp_path: Path) -> None:
         checkpoint.load(tmp_path / "absent")
     for name in ("b", "a"):
         (tmp_path / name).mkdir()
-        checkpoint.save(tmp_path / name, {"format": 1})
+        checkpoint.save(tmp_path / name, {"format": checkpoint.FORMAT})
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="has runs a, b; "):
         checkpoint.load(tmp_path / "empty")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from torchbasics.check.networks.layer import check_layer
 from torchbasics.errors import InputError
-from torchbasics.layers import ELU, GELU, Layer, LogSoftmax, SiLU, Softmax, Softplus
+from torchbasics.layers import ELU, GELU, Layer, LogSoftmax, Sigmoid, SiLU, Softmax, Softplus
 from torchbasics.notation import examples_first, examples_last
 
 both_dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -136,6 +136,14 @@ def test_the_checker_finds_it_right_at_every_size(
         Z = size * torch.randn(5, 40, generator=generator(seed), dtype=torch.float64)
         report = check_layer(make(), Z.to(dtype), seed=seed)
         assert report, (size, report)
+
+
+def test_sigmoid_keeps_the_digits_of_1_minus_a() -> None:
+    # In float32 a is 1 - 4.5e-5, of which A - A^2 would keep three digits.
+    for z in (10.0, -10.0):
+        A, dZ = both_ways(Sigmoid(), torch.tensor([[z]]))
+        a = A.double().item()
+        assert dZ.item() == pytest.approx(a * (1 - a), rel=3e-7)
 
 
 @pytest.mark.parametrize("alpha", [0.0, -1.0, math.inf, math.nan])

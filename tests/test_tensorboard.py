@@ -396,6 +396,7 @@ def all_curves(folder: Path) -> dict[str, dict[int, float]]:
     return {tag: curve(reader, tag) for tag in reader.Tags()["scalars"]}
 
 
+@pytest.mark.usefixtures("nothing_drawn")  # which is the same
 def test_a_killed_and_resumed_run_shows_what_one_that_never_was_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

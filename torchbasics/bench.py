@@ -4,6 +4,9 @@ Both do what a layer in the middle of a network does: A from A_prev, then dA_pre
 dA. They take turns in one process, in an order drawn anew each round, so that what else the machine does meets both;
 the ratio is that of the medians of the process's own time. Absolute times are this machine's, ratios hold elsewhere.
 
+Arrays lie in memory as other layers hand them on: example after example, and of sequences step after step of each, a
+step's features side by side, as linear layers, attention and the embedding make them. dA lies as A does.
+
 Memory is the most that is alive at once of what the step allocates, from before its forward to after its backward:
 A and what is kept for the backward, dA_prev, the gradients, and whatever comes and goes in between. It is counted
 tensor by tensor, and so leaves out the scratch space inside a kernel, of which both sides use the same kind.
@@ -33,10 +36,14 @@ ALLOWED = 1.1
 
 @dataclass(frozen=True)
 class Case:
-    """A layer, and the shape of A_prev at a size that fills the machine."""
+    """A layer, and the shape of A_prev at a size that fills the machine.
+
+    Sequences lie features last, unless they are `channelwise`, as convolutions make them.
+    """
 
     make: Callable[[], Layer]
     shape: tuple[int, ...]
+    channelwise: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,7 @@ CASES: dict[str, Case] = {
     "LinearOverTime": Case(lambda: layers.LinearOverTime(256, 256), SEQUENCES),
     "Conv2d": Case(lambda: layers.Conv2d(64, 64, 3, padding=1), IMAGES),
     "ConvTranspose2d": Case(lambda: layers.ConvTranspose2d(64, 64, 3, padding=1), IMAGES),
-    "Conv1d": Case(lambda: layers.Conv1d(256, 256, 3, padding=1), SEQUENCES),
+    "Conv1d": Case(lambda: layers.Conv1d(256, 256, 3, padding=1), SEQUENCES, channelwise=True),
     "MaxPool2d": Case(lambda: layers.MaxPool2d(2), IMAGES),
     "AvgPool2d": Case(lambda: layers.AvgPool2d(2), IMAGES),
     "AdaptiveAvgPool2d": Case(lambda: layers.AdaptiveAvgPool2d(7, 7), IMAGES),
@@ -109,10 +116,10 @@ def measure(case: Case, rounds: int, seed: int = 0) -> Measured:
     for parameter in layer.parameters():
         parameter.data.copy_(torch.randn(parameter.shape, generator=g) / parameter[0].numel() ** 0.5)
     twin = layer.twin()
-    first = _inputs(layer, case.shape, g)
+    first = _inputs(layer, case, g)
     A_prev = examples_last(first)
-    dA_first = torch.randn(examples_first(layer(A_prev)).shape, generator=g)
-    dA = examples_last(dA_first)
+    dA = torch.empty_like(layer(A_prev)).normal_(generator=g)
+    dA_first = examples_first(dA)
     wants_slope = not layer.takes_tokens
 
     def by_hand() -> Tensor:
@@ -151,12 +158,14 @@ def chosen(names: Sequence[str]) -> dict[str, Case]:
     return {name: CASES[name] for name in names} or CASES
 
 
-def _inputs(layer: Layer, shape: tuple[int, ...], g: torch.Generator) -> Tensor:
+def _inputs(layer: Layer, case: Case, g: torch.Generator) -> Tensor:
     """A_prev, examples first, as it lies in memory."""
-    first = torch.randn((shape[-1], *shape[:-1]), generator=g)
+    *n, m = case.shape
     if layer.takes_tokens:
-        return torch.randint(0, layer.get_parameter("E").shape[0], first.shape, generator=g).float()
-    return first
+        return torch.randint(0, layer.get_parameter("E").shape[0], (m, *n), generator=g).float()
+    if len(n) == 2 and not case.channelwise:
+        return torch.randn(m, *reversed(n), generator=g).mT
+    return torch.randn(m, *n, generator=g)
 
 
 class _Peak(TorchDispatchMode):

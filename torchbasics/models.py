@@ -72,6 +72,21 @@ class Inputs:
     steps: int = 0
     tokens: int = 0
 
+    @property
+    def kind(self) -> str:
+        """What the examples are, in words."""
+        if self.tokens or self.steps:
+            return "a text" if self.tokens else "sequences"
+        if self.image is None:
+            return "vectors"
+        return "pictures with other inputs beside them" if self.structured else "pictures"
+
+    @property
+    def model(self) -> str:
+        """The model that is made for such examples."""
+        models = {"a text": "rnn", "sequences": "rnn", "vectors": "deep", "pictures": "cnn"}
+        return models.get(self.kind, "hybrid")
+
 
 def logistic(n_x: int) -> Network:
     """yhat = sigmoid(W1 x + b1), the notes' w being W1^T. Source: week 2, "Logistic regression"."""
@@ -120,10 +135,8 @@ def cnn(
     ['A0', 'Z1', 'A1', "A1'", 'Z2', 'A2', "A2'", "A2''", 'Z3', 'A3', 'Z4']
     """
     if inputs.image is None or inputs.structured:
-        raise InputError("cnn needs pictures, and this data has none or more than them; train deep or hybrid on it")
-    if len(hidden) < 2:
-        raise InputError(f"cnn with hidden sizes {list(hidden)}: expected channels and then units, as in 16,32,64")
-    convolutions, n = _convolutions(inputs.image, hidden[:-1], activation)
+        raise InputError(f"cnn needs pictures, and this data is {inputs.kind}; train {inputs.model} on it")
+    convolutions, n = _convolutions(inputs.image, "cnn", hidden, activation)
     connected = _fully_connected([n, hidden[-1], n_y], activation, keep_prob, seed)
     if keep_prob < 1:
         # The seeds above it are seed + 1, seed + 2, ...: no two layers of a network may share their masks.
@@ -135,11 +148,14 @@ def rnn(inputs: Inputs, hidden: Sequence[int], n_y: int = 1, cell: Callable[[int
     """A recurrent layer for every hidden size -> FC, after the last step: one answer for a sequence, or for a picture
     read row by row. Of a text, an answer at every step: the token that follows.
 
-    Source: course 5, week 1, "Different types of RNNs" (many-to-one) and "Language model and sequence generation".
+    Raises `InputError` for no hidden size, and for inputs that are no sequence. Source: course 5, week 1, "Different
+    types of RNNs" (many-to-one) and "Language model and sequence generation".
 
     >>> rnn(Inputs(n_x=3, steps=7), [5]).names
     ['A1', "A1'", 'Z2']
     """
+    if not hidden:
+        raise InputError("rnn with no hidden size: expected one for every recurrent layer, as in 64")
     reading, n = _sequence(inputs, "rnn", hidden[0])
     layers = list(reading)
     for n_a in hidden:
@@ -193,12 +209,12 @@ def hybrid(
     week 1, "Supervised learning with neural networks", where a hybrid network joins kinds of data that need their own.
     """
     if inputs.image is None or not inputs.structured:
-        raise InputError("hybrid needs pictures with structured inputs beside them, as --data digit-sums has")
-    if len(hidden) < 2:
-        raise InputError(f"hybrid with hidden sizes {list(hidden)}: expected channels and then units, as in 8,16,32")
-    pixels = inputs.n_x - inputs.structured
-    convolutions, n = _convolutions(inputs.image, hidden[:-1], activation)
-    n_h = hidden[-1]
+        raise InputError(
+            f"hybrid needs pictures with structured inputs beside them, as --data digit-sums has, and this data is "
+            f"{inputs.kind}; train {inputs.model} on it"
+        )
+    convolutions, n = _convolutions(inputs.image, "hybrid", hidden, activation)
+    pixels, n_h = inputs.n_x - inputs.structured, hidden[-1]
     joined = Concatenate(
         [
             [Slice(0, pixels), *convolutions],
@@ -225,10 +241,12 @@ def _loss(n_y: int) -> Loss:
 
 
 def _convolutions(
-    image: tuple[int, int, int], channels: Sequence[int], activation: Callable[[], Layer]
+    image: tuple[int, int, int], model: str, hidden: Sequence[int], activation: Callable[[], Layer]
 ) -> tuple[list[Layer], int]:
-    """[CONV -> g -> POOL] for each number of channels, flattened, and how many numbers come out."""
-    height, width, n_C_prev = image
+    """[CONV -> g -> POOL] for every hidden size but the last, flattened, and how many numbers come out."""
+    if len(hidden) < 2:
+        raise InputError(f"{model} with hidden sizes {list(hidden)}: expected channels and then units, as in 16,32,64")
+    channels, (height, width, n_C_prev) = hidden[:-1], image
     if min(height, width) < 2 ** len(channels):
         raise InputError(
             f"{len(channels)} POOLs halve a picture of {height}x{width} to nothing; give fewer convolutions"
@@ -247,6 +265,9 @@ def _sequence(inputs: Inputs, model: str, n: int) -> tuple[list[Layer], int]:
     if inputs.steps:
         return [], inputs.n_x
     if inputs.image is None or inputs.structured:
-        raise InputError(f"{model} needs sequences, a text, or pictures to read row by row; train deep on this data")
+        raise InputError(
+            f"{model} needs sequences, a text, or pictures to read row by row, and this data is {inputs.kind}; train "
+            f"{inputs.model} on it"
+        )
     height, width, channels = inputs.image
     return [Rows(height, width, channels)], width * channels

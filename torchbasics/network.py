@@ -11,12 +11,15 @@ from torch import Tensor, nn
 
 from torchbasics.errors import InputError
 from torchbasics.layers import Layer
+from torchbasics.layers.base import twin_of
 from torchbasics.losses import Loss
 from torchbasics.regularisation import Penalty
 
 
 class Network(nn.Module):
     """X -> layers -> loss (and penalties on the weights) -> J, and back.
+
+    Raises `InputError` where the same layer or parameter stands at two places, for each has the gradient of one.
 
     >>> import torch
     >>> from torchbasics.layers import Linear, Tanh
@@ -35,6 +38,7 @@ class Network(nn.Module):
     def __init__(self, layers: Iterable[Layer], loss: Loss, penalties: Iterable[Penalty] = ()) -> None:
         super().__init__()
         self.layers = nn.ModuleList(layers)
+        self._check()
         self.loss = loss
         self.penalties = nn.ModuleList(penalties)
         self.swept = False
@@ -56,6 +60,21 @@ class Network(nn.Module):
                 name += "'"
             taken.add(name)
             self.names.append(name)
+
+    def _check(self) -> None:
+        if not self.layers:
+            raise InputError("Network got no layers, expected one or more, as in [Linear(2, 1)]")
+        names: dict[nn.Module | nn.Parameter, str] = {}
+        parts = list(self.layers.named_modules(remove_duplicate=False))
+        # What a layer keeps for its backward, and the gradients that it leaves, are those of one place.
+        for name, part in [*parts, *self.layers.named_parameters(remove_duplicate=False)]:
+            if part in names:
+                kind = type(part).__name__ if isinstance(part, nn.Module) else "parameter"
+                raise InputError(
+                    f"Network got the same {kind} as layers.{names[part]} and as layers.{name}, expected another at "
+                    "every place: a backward needs what its own forward has kept"
+                )
+            names[part] = name
 
     @property
     def first(self) -> int:
@@ -142,8 +161,9 @@ class Network(nn.Module):
 
     def penalised(self, J: Float[Tensor, ""], m: int) -> Float[Tensor, ""]:
         """J with what the penalties add for m examples."""
-        for penalty in self._penalties:
-            J = J + penalty.cost(self.weights(), m)
+        weights = self.weights() if len(self.penalties) else []
+        for penalty in self._penalties if weights else ():
+            J = J + penalty.cost(weights, m)
         return J
 
     def weights(self) -> list[nn.Parameter]:
@@ -156,7 +176,10 @@ class Network(nn.Module):
 
     def twin(self) -> nn.Sequential:
         """Return the layers' twins in order, independent and with equal values; it gives what `loss.twin()` takes."""
-        return nn.Sequential(*(layer.twin() for layer in self.sequence)).train(self.training)
+        twin = nn.Sequential(*(twin_of(layer) for layer in self.sequence))
+        # Not of the parts: a layer that is frozen in a network that trains stays as it is.
+        twin.training = self.training
+        return twin
 
     def twin_cost(self, twin: nn.Sequential) -> "TwinCost":
         """J as the twin has it: the stock loss, and the penalties on the twin's own weights by stock parts."""
@@ -189,7 +212,7 @@ class TwinCost:
 
     def penalised(self, J: Tensor, m: int) -> Tensor:
         """J with what the penalties add for m examples."""
-        for penalty in self.penalties:
+        for penalty in self.penalties if self.weights else ():
             J = J + penalty.twin_cost(self.weights, m)
         return J
 

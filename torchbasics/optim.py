@@ -1,9 +1,7 @@
 """Gradient descent by hand. Every other optimizer is `torch.optim`'s, and drives either engine through `.grad`."""
 
-from collections.abc import Iterable
-
 import torch
-from torch import nn
+from torch.optim.optimizer import ParamsT
 
 from torchbasics.errors import InputError
 
@@ -11,18 +9,19 @@ from torchbasics.errors import InputError
 class GradientDescent(torch.optim.Optimizer):
     r"""$W := W - \alpha\,dW$, $b := b - \alpha\,db$.
 
-    A `torch.optim.Optimizer`, so that `torch.optim.lr_scheduler` and `state_dict` work; its twin is `torch.optim.SGD`.
+    A `torch.optim.Optimizer`, so that groups of parameters, `torch.optim.lr_scheduler` and `state_dict` work; its twin
+    is `torch.optim.SGD`.
 
     Raises `InputError` for a learning rate that is not a positive number. Source: week 2, "Gradient descent".
 
-    >>> W = nn.Parameter(torch.tensor([3.0]), requires_grad=False)
+    >>> W = torch.nn.Parameter(torch.tensor([3.0]), requires_grad=False)
     >>> W.grad = torch.tensor([0.5])
     >>> GradientDescent([W], learning_rate=2.0).step()
     >>> W.data
     tensor([2.])
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], learning_rate: float) -> None:
+    def __init__(self, parameters: ParamsT, learning_rate: float) -> None:
         if not 0 < learning_rate < float("inf"):
             raise InputError(f"learning rate {learning_rate}: expected a positive number, such as 0.0075")
         # torch's schedulers look for the learning rate under the name "lr".

@@ -8,7 +8,8 @@ r"""Activations: $A = g(Z)$ element by element, and $dZ = dA * g'(Z)$.
 | leaky ReLU | z where z > 0, else slope z | 1 where z > 0, else slope | A |
 
 Shapes: Z, A, dZ and dA are alike, (n, m) or any other. Each backward makes one new tensor and goes on in it: on large
-ones the memory that a formula's every intermediate value would take costs more than its arithmetic.
+ones the memory that a formula's every intermediate value would take costs more than its arithmetic. For the same reason
+a leaky ReLU takes up to a tenth longer than torch's: its backward goes over memory three times, torch's once.
 
 Source: week 3, "Activation functions" and "Derivatives of activation functions".
 """
@@ -40,7 +41,8 @@ class Sigmoid(Layer):
 
     def backward(self, dA: Float[Tensor, "*n m"]) -> Float[Tensor, "*n m"]:
         """dZ = dA * A * (1 - A)."""
-        return (1 - self.A).mul_(self.A).mul_(dA)
+        # A (1 - A) lies as far from A towards 0 as A says. Near 1, A - A^2 rounded twice loses the digits of 1 - A.
+        return torch.lerp(self.A, self.A.new_zeros(()), self.A).mul_(dA)
 
     def twin(self) -> nn.Sigmoid:
         """`nn.Sigmoid`."""
@@ -66,8 +68,7 @@ class Tanh(Layer):
 
     def backward(self, dA: Float[Tensor, "*n m"]) -> Float[Tensor, "*n m"]:
         """dZ = dA * (1 - A^2)."""
-        dA_times_A = dA * self.A
-        return dA_times_A.mul_(self.A).sub_(dA).neg_()
+        return torch.addcmul(self.A.new_ones(()), self.A, self.A, value=-1).mul_(dA)
 
     def twin(self) -> nn.Tanh:
         """`nn.Tanh`."""

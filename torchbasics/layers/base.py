@@ -4,8 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import ClassVar
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+from torchbasics.errors import InputError
 
 
 class Layer(nn.Module, ABC):
@@ -61,6 +64,14 @@ class Layer(nn.Module, ABC):
             yield name, self.get_parameter(name), twin.get_parameter(twin_name)
 
 
+def twin_of(layer: Layer) -> nn.Module:
+    """The layer's twin, in training or in use as the layer is; the parts of a composed one each as they are."""
+    twin = layer.twin()
+    if not any(isinstance(part, Layer) for part in layer.modules() if part is not layer):
+        twin.train(layer.training)
+    return twin
+
+
 class FeaturesLast(nn.Module):
     """A stock part that has the features on the last axis, as a twin that has them on the second, after the examples.
 
@@ -76,6 +87,40 @@ class FeaturesLast(nn.Module):
         found = self.part(A_prev.movedim(1, -1))
         A: Tensor = found[0] if isinstance(found, tuple) else found
         return A.movedim(-1, 1)
+
+
+def positive_sizes(called: str, **sizes: int) -> None:
+    """Raise `InputError`, in which the layer is `called` so, for a size that is no whole number above 0.
+
+    >>> positive_sizes("RNN", n_prev=3, n_a=0)
+    Traceback (most recent call last):
+    torchbasics.errors.InputError: RNN got n_a = 0, expected a whole number, 1 or more
+    """
+    for name, size in sizes.items():
+        if not isinstance(size, int) or size < 1:
+            raise InputError(f"{called} got {name} = {size!r}, expected a whole number, 1 or more")
+
+
+def checked_lengths(lengths: Tensor | None, A_prev: Float[Tensor, "n T m"], called: str) -> Int[Tensor, " m"] | None:
+    """The lengths, as whole numbers where A_prev is; None where all sequences have T steps.
+
+    Raises `InputError`, in which the layer is `called` so, for lengths that do not fit A_prev.
+    """
+    if lengths is None:
+        return None
+    _, T, m = A_prev.shape
+    if lengths.shape != (m,):
+        raise InputError(
+            f"{called} got lengths of shape {tuple(lengths.shape)} for A_prev {tuple(A_prev.shape)}, expected ({m},): "
+            "one for each example; set_lengths(network, lengths) before each batch, None where all have T steps"
+        )
+    for i, length in enumerate(lengths.tolist()):
+        if length not in range(1, T + 1):
+            raise InputError(
+                f"{called} got length {length} for example {i}, expected a whole number from 1 to T = {T}: "
+                "leave out examples without a step"
+            )
+    return lengths.to(A_prev.device, torch.int64)
 
 
 def parameter(values: Float[Tensor, "..."]) -> nn.Parameter:

@@ -25,7 +25,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from torchbasics.errors import InputError
-from torchbasics.layers.base import Layer
+from torchbasics.layers.base import Layer, twin_of
 
 
 class Chain(Layer):
@@ -72,7 +72,7 @@ class Chain(Layer):
 
     def twin(self) -> nn.Sequential:
         """`nn.Sequential` of the layers' twins."""
-        return nn.Sequential(*(layer.twin() for layer in self.sequence))
+        return nn.Sequential(*(twin_of(layer) for layer in self.sequence))
 
     def parts(self) -> Iterator[tuple[str, Layer]]:
         """The layers' parts in forward order."""

@@ -48,8 +48,8 @@ class Dropout(Layer):
         super().__init__()
         if not 0 <= 1 - keep_prob < 1:
             raise InputError(
-                f"Dropout got keep_prob {keep_prob}, expected 0 < keep_prob <= 1: the share of units to keep, "
-                "where torch.nn.Dropout wants p, the share to drop"
+                f"Dropout got keep_prob {keep_prob}, expected 0 < keep_prob <= 1 and not so small that 1 - keep_prob "
+                "rounds to 1: the share of units to keep, where torch.nn.Dropout wants p, the share to drop"
             )
         if seed < 0:
             raise InputError(f"Dropout got seed {seed}, expected 0 or more, another one for each layer of a network")

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from torchbasics.errors import InputError
-from torchbasics.layers.base import Layer, parameter
+from torchbasics.layers.base import Layer, parameter, positive_sizes
 
 
 class Embedding(Layer):
@@ -41,11 +41,11 @@ class Embedding(Layer):
     symbol = "A"
     takes_tokens = True
     twin_names: ClassVar[dict[str, str]] = {"E": "part.weight"}
-    A_prev: Tensor
     tokens: Tensor
 
     def __init__(self, vocabulary: int, n: int) -> None:
         super().__init__()
+        positive_sizes("Embedding", vocabulary=vocabulary, n=n)
         self.E = parameter(torch.zeros(vocabulary, n))
 
     def forward(self, A_prev: Float[Tensor, "..."]) -> Float[Tensor, "n T m"]:
@@ -64,19 +64,21 @@ class Embedding(Layer):
                 f"Embedding({vocabulary}, {n}) got token {A_prev[t, i].item():g} at step {t} of example {i}, expected "
                 f"a whole number from 0 to {vocabulary - 1}"
             )
-        self.A_prev, self.tokens = A_prev, tokens
-        return self.E.index_select(0, tokens.flatten()).view(*tokens.shape, n).permute(2, 0, 1)
+        # (T, m) -> (m T): one row of E per step of an example, as sequences lie in memory.
+        self.tokens = tokens.T.flatten()
+        T, m = A_prev.shape
+        return self.E.index_select(0, self.tokens).view(m, T, n).permute(2, 1, 0)
 
     def gradients(self, dA: Float[Tensor, "n T m"]) -> None:
         """dE: 1/m of each token's dA, added up."""
         m = dA.shape[-1]
-        rows = dA.permute(1, 2, 0).flatten(0, 1)
-        self.E.grad = torch.zeros_like(self.E).index_add_(0, self.tokens.flatten(), rows, alpha=1 / m)
+        rows = dA.permute(2, 1, 0).flatten(0, 1)
+        self.E.grad = torch.zeros_like(self.E).index_add_(0, self.tokens, rows, alpha=1 / m)
 
     def backward(self, dA: Float[Tensor, "n T m"]) -> Float[Tensor, "T m"]:
         """dA_prev = 0, and the gradients."""
         self.gradients(dA)
-        return torch.zeros_like(self.A_prev)
+        return torch.zeros_like(dA[0])
 
     def twin(self) -> "StockEmbedding":
         """`nn.Embedding` with weight = E."""

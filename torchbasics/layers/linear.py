@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from torchbasics.errors import InputError
-from torchbasics.layers.base import FeaturesLast, Layer, parameter
+from torchbasics.layers.base import FeaturesLast, Layer, parameter, positive_sizes
 
 
 class Linear(Layer):
@@ -45,6 +45,7 @@ class Linear(Layer):
 
     def __init__(self, n_prev: int, n: int) -> None:
         super().__init__()
+        positive_sizes(type(self).__name__, n_prev=n_prev, n=n)
         self.W = parameter(torch.zeros(n, n_prev))
         self.b = parameter(torch.zeros(n, 1))
 
@@ -108,6 +109,7 @@ class LinearOverTime(Layer):
 
     def __init__(self, n_prev: int, n: int) -> None:
         super().__init__()
+        positive_sizes(type(self).__name__, n_prev=n_prev, n=n)
         self.W = parameter(torch.zeros(n, n_prev))
         self.b = parameter(torch.zeros(n, 1))
 

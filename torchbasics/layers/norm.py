@@ -35,8 +35,12 @@ both means over the K numbers. Normalising undoes what shifts all K or stretches
 epsilon, so does dZ * Z_norm.
 
 **Memory and speed.** Between the sweeps Z is kept, and one mu and one r for every K numbers: what autograd keeps. All
-else is done block by block of the examples, in place: what one operation writes the next finds in the cache, and no
-further array of the size of Z is made, which would take longer than the arithmetic.
+else is done block by block of the examples, in place and where the result will stand: what one operation writes the
+next finds in the cache, and no further array of the size of Z is made.
+
+The backward of torch's own kernels needs Z and dZ_tilde once for all that happens to them, and operations on arrays
+once each. Of layer norm they read and write 22 times the size of Z, the kernels 5 times: twice the time, wherever the
+numbers of a mean lie side by side.
 
 Source: course 2, week 3, "Fitting Batch Norm into a neural network" and "Batch Norm at test time"; Ioffe and Szegedy
 2015, Ba et al. 2016, Wu and He 2018, Zhang and Sennrich 2019.
@@ -50,12 +54,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from torchbasics.errors import InputError
-from torchbasics.layers.base import FeaturesLast, Layer, parameter
+from torchbasics.layers.base import FeaturesLast, Layer, parameter, positive_sizes
+from torchbasics.notation import examples_first, examples_last
 
 # How much of a batch's statistics goes into the running ones, as in torch.nn.
 MOMENTUM = 0.1
-# Numbers in a block: 1 MB of float32, which a core's own cache holds.
-BLOCK = 2**18
+# Numbers in a block: 2 MB of float32, which stay in a processor's cache from one operation to the next.
+BLOCK = 2**19
 SHAPES = {2: "({n}, m)", 3: "({n}, T, m)", 4: "({n}, H, W, m)"}
 
 Stock = TypeVar("Stock", bound=nn.Module)
@@ -71,6 +76,10 @@ class Norm(Layer):
 
     def __init__(self, n: int, epsilon: float) -> None:
         super().__init__()
+        name = type(self).__name__
+        positive_sizes(name, n=n)
+        if not 0 <= epsilon < float("inf"):
+            raise InputError(f"{name} got epsilon {epsilon}, expected 0 or a positive number, such as 1e-5")
         self.gamma = parameter(torch.ones(n, 1))
         self.epsilon = epsilon
 
@@ -81,6 +90,11 @@ class Norm(Layer):
             raise InputError(
                 f"{type(self).__name__}({self.extra_repr()}) got Z of shape {tuple(Z.shape)}, expected {expected}: "
                 "units or channels first, examples last"
+            )
+        if Z.numel() == 0:
+            raise InputError(
+                f"{type(self).__name__}({self.extra_repr()}) got Z of shape {tuple(Z.shape)}, in which there is "
+                "nothing: expected one or more of every axis"
             )
 
     def extra_repr(self) -> str:
@@ -119,61 +133,50 @@ class BatchNorm(Norm):
     def forward(self, Z: Float[Tensor, "..."]) -> Float[Tensor, "n *T m"]:
         """Z_tilde = gamma * Z_norm + beta; in training the running statistics follow."""
         self._check(Z)
-        if self.training:
-            self.mu, sigma2 = self._statistics(Z)
-        else:
-            self.mu, sigma2 = _like(self.running_mean, Z), _like(self.running_var, Z)
-        self.Z, self.r, self.of_batch = Z, torch.rsqrt(sigma2 + self.epsilon), self.training
-        stretch, beta = _like(self.gamma, Z) * self.r, _like(self.beta, Z)
-        Z_tilde = torch.empty_like(Z)
-        for out, z in _blocks(Z_tilde, Z):
-            torch.sub(z, self.mu, out=out).mul_(stretch).add_(beta)
-        return Z_tilde
-
-    def _statistics(self, Z: Tensor) -> tuple[Tensor, Tensor]:
-        """mu and sigma^2 of the batch, which go into the running ones."""
         others, K = _others(Z), Z[0].numel()
-        if K == 1:
+        if self.training and K == 1:
             raise InputError(
                 f"{type(self).__name__} got one number per unit to train on, Z of shape {tuple(Z.shape)}: one has no "
                 "spread; train on two examples or more, or call eval(), which uses the running statistics"
             )
-        mu = Z.mean(dim=others, keepdim=True)
-        sigma2 = torch.zeros_like(mu)
-        for (z,) in _blocks(Z):
-            sigma2 += (z - mu).square_().sum(dim=others, keepdim=True)
-        sigma2 /= K
-        self.running_mean.lerp_(mu.flatten(1), MOMENTUM)
-        self.running_var.lerp_(sigma2.flatten(1) * (K / (K - 1)), MOMENTUM)
-        return mu, sigma2
+        mu = Z.mean(dim=others, keepdim=True) if self.training else _like(self.running_mean, Z)
+        sigma2 = torch.zeros_like(mu) if self.training else _like(self.running_var, Z)
+        Z_tilde = torch.empty_like(Z)
+        for out, z in _blocks(Z_tilde, Z):
+            # Where Z_tilde will stand, Z - mu.
+            torch.sub(z, mu, out=out)
+            if self.training:
+                sigma2 += out.square().sum(dim=others, keepdim=True) / K
+        if self.training:
+            self.running_mean.lerp_(mu.flatten(1), MOMENTUM)
+            self.running_var.lerp_(sigma2.flatten(1) * (K / (K - 1)), MOMENTUM)
+        self.Z, self.mu, self.r, self.of_batch = Z, mu, torch.rsqrt(sigma2 + self.epsilon), self.training
+        stretch, beta = _like(self.gamma, Z) * self.r, _like(self.beta, Z)
+        for (out,) in _blocks(Z_tilde):
+            out.mul_(stretch).add_(beta)
+        return Z_tilde
 
     def gradients(self, dZ_tilde: Float[Tensor, "n *T m"]) -> None:
-        """dgamma = 1/m sum of dZ_tilde * Z_norm, dbeta = 1/m sum of dZ_tilde."""
-        self._gradients(dZ_tilde)
+        """dgamma and dbeta, on the way to dZ: a norm that begins a network is rare."""
+        self.backward(dZ_tilde)
 
     def backward(self, dZ_tilde: Float[Tensor, "n *T m"]) -> Float[Tensor, "n *T m"]:
         """dZ = gamma r (dZ_tilde - m/K (dbeta + Z_norm * dgamma)), in use gamma r dZ_tilde; and the gradients."""
-        dgamma, dbeta = self._gradients(dZ_tilde)
-        stretch = _like(self.gamma, dZ_tilde) * self.r
-        if not self.of_batch:
-            return dZ_tilde * stretch
-        m_over_K = len(dZ_tilde) * dZ_tilde.shape[-1] / dZ_tilde.numel()
-        slope, shift = self.r * dgamma * m_over_K, dbeta * m_over_K
-        dZ, mu = torch.empty_like(self.Z), self.mu
+        m, others, mu = dZ_tilde.shape[-1], _others(dZ_tilde), self.mu
+        dZ, dgamma, dbeta = torch.empty_like(self.Z), torch.zeros_like(self.r), torch.zeros_like(self.r)
         for out, z, d in _blocks(dZ, self.Z, dZ_tilde):
-            torch.sub(mu, z, out=out).mul_(slope).add_(d).sub_(shift).mul_(stretch)
-        return dZ
-
-    def _gradients(self, dZ_tilde: Tensor) -> tuple[Tensor, Tensor]:
-        """dgamma and dbeta with as many axes as dZ_tilde, which the parameters have been given."""
-        m, others = dZ_tilde.shape[-1], _others(dZ_tilde)
-        dgamma, dbeta = torch.zeros_like(self.r), torch.zeros_like(self.r)
-        for z, d in _blocks(self.Z, dZ_tilde):
-            dgamma += (z - self.mu).mul_(d).sum(dim=others, keepdim=True)
+            dgamma += torch.sub(z, mu, out=out).mul_(d).sum(dim=others, keepdim=True)
             dbeta += d.sum(dim=others, keepdim=True)
         dgamma, dbeta = dgamma * self.r / m, dbeta / m
         self.gamma.grad, self.beta.grad = dgamma.flatten(1), dbeta.flatten(1)
-        return dgamma, dbeta
+        stretch = _like(self.gamma, dZ_tilde) * self.r
+        if not self.of_batch:
+            return torch.mul(dZ_tilde, stretch, out=dZ)
+        m_over_K = len(dZ) * m / dZ.numel()
+        slope, shift = stretch * self.r * dgamma * m_over_K, stretch * dbeta * m_over_K
+        for out, z, d in _blocks(dZ, self.Z, dZ_tilde):
+            torch.sub(mu, z, out=out).mul_(slope).sub_(shift).addcmul_(d, stretch)
+        return dZ
 
     def _fill(self, twin: Stock) -> Stock:
         """The stock module, made on "meta", with our parameters and running statistics."""
@@ -235,7 +238,8 @@ class LayerNorm(Norm):
 
     twin_names: ClassVar[dict[str, str]] = {"gamma": "part.weight", "beta": "part.bias"}
     Z: Tensor
-    statistics: list[tuple[Tensor, Tensor]]
+    mu: Tensor
+    r: Tensor
 
     def __init__(self, n: int, epsilon: float = 1e-5) -> None:
         super().__init__(n, epsilon)
@@ -244,16 +248,10 @@ class LayerNorm(Norm):
     def forward(self, Z: Float[Tensor, "..."]) -> Float[Tensor, "n *T m"]:
         """Z_tilde = gamma * Z_norm + beta."""
         self._check(Z)
-        gamma, beta = _like(self.gamma, Z), _like(self.beta, Z)
-        self.Z, self.statistics = Z, []
-        Z_tilde = torch.empty_like(Z)
-        for out, z in _blocks(Z_tilde, Z):
-            mu = z.mean(dim=0)
-            sigma2 = torch.sub(z, mu, out=out).square_().mean(dim=0)
-            r = torch.rsqrt(sigma2 + self.epsilon)
-            torch.sub(z, mu, out=out).mul_(r).mul_(gamma).add_(beta)
-            self.statistics.append((mu, r))
-        return Z_tilde
+        gamma, beta = self.gamma.flatten(), self.beta.flatten()
+        Z_tilde, mu, r = torch.native_layer_norm(_steps(Z).T, gamma.shape, gamma, beta, self.epsilon)
+        self.Z, self.mu, self.r = Z, mu.flatten(), r.flatten()
+        return _from_steps(Z_tilde.T, Z.shape)
 
     def gradients(self, dZ_tilde: Float[Tensor, "n *T m"]) -> None:
         """dgamma and dbeta, on the way to dZ: a norm that begins a network is rare."""
@@ -261,19 +259,17 @@ class LayerNorm(Norm):
 
     def backward(self, dZ_tilde: Float[Tensor, "n *T m"]) -> Float[Tensor, "n *T m"]:
         """dZ = r (dZ_norm - mean(dZ_norm) - Z_norm * mean(dZ_norm * Z_norm)), and the gradients."""
-        m, others, gamma = dZ_tilde.shape[-1], _others(dZ_tilde), _like(self.gamma, dZ_tilde)
-        dZ, dgamma, dbeta = torch.empty_like(self.Z), torch.zeros_like(gamma), torch.zeros_like(gamma)
-        for (mu, r), (out, z, d) in zip(self.statistics, _blocks(dZ, self.Z, dZ_tilde), strict=True):
-            Z_norm = (z - mu).mul_(r)
-            # Where dZ will stand: dZ_tilde * Z_norm, then dZ_norm * Z_norm, then dZ_norm.
-            torch.mul(d, Z_norm, out=out)
-            dgamma += out.sum(dim=others, keepdim=True)
-            dbeta += d.sum(dim=others, keepdim=True)
-            slope = out.mul_(gamma).mean(dim=0)
-            mean = torch.mul(d, gamma, out=out).mean(dim=0)
-            out.sub_(mean).addcmul_(Z_norm, slope, value=-1).mul_(r)
-        self.gamma.grad, self.beta.grad = (dgamma / m).flatten(1), (dbeta / m).flatten(1)
-        return dZ
+        n, m, gamma, Z = len(dZ_tilde), dZ_tilde.shape[-1], self.gamma, _steps(self.Z)
+        dZ, dgamma, dbeta = torch.empty_like(Z), torch.zeros_like(gamma), torch.zeros_like(gamma)
+        for out, z, d, mu, r in _blocks(dZ, Z, _steps(dZ_tilde), self.mu, self.r):
+            # Where dZ will stand, dZ_tilde * Z_norm; of which gamma^T makes the sums over dZ_norm * Z_norm.
+            torch.sub(z, mu, out=out).mul_(r).mul_(d)
+            dgamma += out.sum(dim=1, keepdim=True)
+            dbeta += d.sum(dim=1, keepdim=True)
+            slope, mean = gamma.flatten() @ out / n, gamma.flatten() @ d / n
+            torch.sub(z, mu, out=out).mul_(-r * slope).sub_(mean).addcmul_(d, gamma).mul_(r)
+        self.gamma.grad, self.beta.grad = dgamma / m, dbeta / m
+        return _from_steps(dZ, dZ_tilde.shape)
 
     def twin(self) -> nn.Module:
         """`nn.LayerNorm`, with the features moved to the last axis."""
@@ -356,7 +352,8 @@ class GroupNorm(Norm):
     axes: ClassVar[tuple[int, ...]] = (2, 3, 4)
     twin_names: ClassVar[dict[str, str]] = {"gamma": "weight", "beta": "bias"}
     Z: Tensor
-    statistics: list[tuple[Tensor, Tensor]]
+    mu: Tensor
+    r: Tensor
 
     def __init__(self, groups: int, n_C: int, epsilon: float = 1e-5) -> None:
         if groups < 1 or n_C % groups:
@@ -368,21 +365,14 @@ class GroupNorm(Norm):
     def forward(self, Z: Float[Tensor, "..."]) -> Float[Tensor, "n_C *H m"]:
         """Z_tilde = gamma * Z_norm + beta."""
         self._check(Z)
-        m, pixels = Z.shape[-1], tuple(range(1, Z.ndim))
-        K = Z.numel() / (m * self.groups)
-        self.Z, self.statistics = Z, []
-        # Vectors, too, have pixels then.
-        images = Z.unsqueeze(1)
-        gamma, beta = _like(self.gamma, images), _like(self.beta, images)
-        Z_tilde = torch.empty_like(images)
-        for out, z in _blocks(Z_tilde, images):
-            mu = self._of_groups(z.sum(dim=pixels, keepdim=True)) / K
-            from_mu = torch.sub(z, self._of_channels(mu), out=out)
-            sigma2 = self._of_groups(from_mu.square_().sum(dim=pixels, keepdim=True)) / K
-            r = torch.rsqrt(sigma2 + self.epsilon)
-            torch.sub(z, self._of_channels(mu), out=out).mul_(gamma * self._of_channels(r)).add_(beta)
-            self.statistics.append((mu, r))
-        return Z_tilde.squeeze(1)
+        m, images = Z.shape[-1], examples_first(Z)
+        if not images.is_contiguous(memory_format=torch.channels_last):
+            images = images.contiguous()
+        sizes = m, len(Z), Z[..., 0].numel() // len(Z), self.groups
+        gamma, beta = self.gamma.flatten(), self.beta.flatten()
+        Z_tilde, mu, r = torch.native_group_norm(images, gamma, beta, *sizes, self.epsilon)
+        self.Z, self.mu, self.r = Z, mu, r
+        return examples_last(Z_tilde)
 
     def gradients(self, dZ_tilde: Float[Tensor, "n_C *H m"]) -> None:
         """dgamma and dbeta, on the way to dZ: a norm that begins a network is rare."""
@@ -390,32 +380,22 @@ class GroupNorm(Norm):
 
     def backward(self, dZ_tilde: Float[Tensor, "n_C *H m"]) -> Float[Tensor, "n_C *H m"]:
         """dZ = r (dZ_norm - mean(dZ_norm) - Z_norm * mean(dZ_norm * Z_norm)), and the gradients."""
-        m, pixels = dZ_tilde.shape[-1], tuple(range(1, dZ_tilde.ndim))
-        K = dZ_tilde.numel() / (m * self.groups)
-        images, gamma = self.Z.unsqueeze(1), _like(self.gamma, dZ_tilde).unsqueeze(1)
-        dZ, dgamma, dbeta = torch.empty_like(images), torch.zeros_like(gamma), torch.zeros_like(gamma)
-        blocks = _blocks(dZ, images, dZ_tilde.unsqueeze(1))
-        for statistics, (out, z, d) in zip(self.statistics, blocks, strict=True):
-            mu, r = map(self._of_channels, statistics)
+        m, dZ, ones = dZ_tilde.shape[-1], torch.empty_like(self.Z), (1,) * dZ_tilde.ndim
+        # (n_C, H, W, m) -> (groups, n_C / groups, 1, H, W, m); vectors, too, have pixels then.
+        grouped = [values.unflatten(0, (self.groups, -1)).unsqueeze(2) for values in (dZ, self.Z, dZ_tilde)]
+        statistics = [values.T.view(self.groups, *ones, m) for values in (self.mu, self.r)]
+        gamma, pixels = self.gamma.view(self.groups, -1, *ones), tuple(range(2, len(ones) + 1))
+        K, dgamma, dbeta = grouped[0][0, ..., 0].numel(), torch.zeros_like(gamma), torch.zeros_like(gamma)
+        for out, z, d, mu, r in _blocks(*grouped, *statistics):
             # Of each channel the sums over its pixels of dZ_tilde * Z_norm, which is r (Z - mu), and of dZ_tilde.
-            from_mu = z - mu
-            products = r * torch.mul(d, from_mu, out=out).sum(dim=pixels, keepdim=True)
+            products = r * torch.sub(z, mu, out=out).mul_(d).sum(dim=pixels, keepdim=True)
             sums = d.sum(dim=pixels, keepdim=True)
             dgamma += products.sum(dim=-1, keepdim=True)
             dbeta += sums.sum(dim=-1, keepdim=True)
-            slope, mean = (self._of_channels(self._of_groups(gamma * by) / K) for by in (products, sums))
-            torch.mul(d, gamma * r, out=out).sub_(r * mean).addcmul_(from_mu, r * r * slope, value=-1)
-        self.gamma.grad, self.beta.grad = dgamma.flatten()[:, None] / m, dbeta.flatten()[:, None] / m
-        return dZ.squeeze(1)
-
-    def _of_groups(self, values: Tensor) -> Tensor:
-        """(n_C, ...) -> (groups, ...): the sum of each group's channels."""
-        grouped: Tensor = values.unflatten(0, (self.groups, -1))
-        return grouped.sum(dim=1)
-
-    def _of_channels(self, values: Tensor) -> Tensor:
-        """(groups, ...) -> (n_C, ...): each group's value for each of its channels."""
-        return values.repeat_interleave(len(self.gamma) // self.groups, dim=0)
+            slope, mean = ((gamma * by).sum(dim=1, keepdim=True) / K for by in (products, sums))
+            torch.sub(z, mu, out=out).mul_(-r * r * slope).sub_(r * mean).addcmul_(d, gamma * r)
+        self.gamma.grad, self.beta.grad = dgamma.view_as(self.gamma) / m, dbeta.view_as(self.beta) / m
+        return dZ
 
     def twin(self) -> nn.GroupNorm:
         """`nn.GroupNorm`."""
@@ -436,8 +416,18 @@ def _like(values: Tensor, Z: Tensor) -> Tensor:
     return values.view(-1, *(1,) * (Z.ndim - 1))
 
 
+def _steps(Z: Tensor) -> Tensor:
+    """(n, T, m) -> (n, m T): the steps as further examples, each of which lies together in memory."""
+    return Z.permute(*reversed(range(Z.ndim))).flatten(0, -2).T
+
+
+def _from_steps(Z: Tensor, shape: torch.Size) -> Tensor:
+    """(n, m T) -> (n, T, m)."""
+    return Z.T.reshape(shape[::-1]).permute(*reversed(range(len(shape))))
+
+
 def _blocks(*arrays: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """The arrays, alike in shape, some examples at a time, or whole where examples do not lie one after another."""
+    """Some examples of each array at a time, or all where examples do not lie one after another."""
     first = arrays[0]
     examples = first.shape[-1]
     if first.stride(-1) == max(first.stride()):

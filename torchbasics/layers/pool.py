@@ -36,7 +36,7 @@ class _Pool(Layer):
 
     symbol = "A"
     shape: torch.Size
-    layout: torch.memory_format
+    channels_last: bool
 
     def _examples(self, A_prev: Tensor) -> Float[Tensor, "m n_C n_H_prev n_W_prev"]:
         """A_prev with the examples first, once it has turned out to be images; backward needs no more than its form."""
@@ -47,7 +47,7 @@ class _Pool(Layer):
             )
         X = examples_first(A_prev)
         channels_last = X.is_contiguous(memory_format=torch.channels_last) and not X.is_contiguous()
-        self.shape, self.layout = X.shape, torch.channels_last if channels_last else torch.contiguous_format
+        self.shape, self.channels_last = X.shape, channels_last
         return X
 
 
@@ -118,7 +118,7 @@ class MaxPool2d(_Windows):
         )
         # torch counts places within each channel; here they count within an example, as it lies in memory.
         channel = torch.arange(n_C, device=X.device).view(n_C, 1, 1)
-        if self.layout == torch.channels_last:
+        if self.channels_last:
             torch.add(channel, places, alpha=n_C, out=places)
         else:
             places.add_(channel * (n_H_prev * n_W_prev))
@@ -129,7 +129,7 @@ class MaxPool2d(_Windows):
         """dA_prev = dA, added up at the places of the maxima; 0 elsewhere."""
         m, n_C, n_H_prev, n_W_prev = self.shape
         rows = self._added(self._rows(examples_first(dA)), n_C * n_H_prev * n_W_prev)
-        if self.layout == torch.channels_last:
+        if self.channels_last:
             return rows.view(m, n_H_prev, n_W_prev, n_C).permute(3, 1, 2, 0)
         return examples_last(rows.view(self.shape))
 
@@ -139,7 +139,7 @@ class MaxPool2d(_Windows):
 
     def _rows(self, A: Tensor) -> Tensor:
         """(m, n_C, n_H, n_W) -> (m, n_C n_H n_W), in the order in which A_prev lies in memory: one row per example."""
-        return (A.permute(0, 2, 3, 1) if self.layout == torch.channels_last else A).flatten(1)
+        return (A.permute(0, 2, 3, 1) if self.channels_last else A).flatten(1)
 
     def _added(self, values: Float[Tensor, "m n"], size: int) -> Float[Tensor, "m size"]:
         """Rows of zeros to which the values are added at the maxima's places."""
@@ -183,7 +183,8 @@ class _Average(_Pool):
 
     def _room(self, dA: Tensor, shape: tuple[int, ...]) -> Tensor:
         """Uninitialised, in the order of A_prev in memory."""
-        return torch.empty(shape, dtype=dA.dtype, device=dA.device, memory_format=self.layout)
+        layout = torch.channels_last if self.channels_last else torch.contiguous_format
+        return torch.empty(shape, dtype=dA.dtype, device=dA.device, memory_format=layout)
 
 
 class AvgPool2d(_Windows, _Average):
@@ -290,5 +291,5 @@ def _at_a_time(dA_prev: Tensor) -> int:
     """Over how many examples to make all passes of a backward before the next ones."""
     if dA_prev.device.type != "cpu":
         return max(1, len(dA_prev))
-    # 2 MiB of float32 stay in a CPU's caches from one pass to the next.
-    return max(1, 2**19 // dA_prev.shape[1:].numel())
+    # 1 MiB of float32 stays in a CPU's caches from one pass to the next.
+    return max(1, 2**18 // dA_prev.shape[1:].numel())

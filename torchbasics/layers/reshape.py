@@ -24,7 +24,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from torchbasics.errors import InputError
-from torchbasics.layers.base import Layer
+from torchbasics.layers.base import Layer, checked_lengths
 from torchbasics.notation import examples_first, examples_last
 
 
@@ -155,29 +155,15 @@ class _OverTime(Layer):
 
     def _steps(self, A_prev: Tensor) -> Tensor | None:
         """The lengths as whole numbers where A_prev is, once they and A_prev have turned out to fit."""
-        called, shape = type(self).__name__, tuple(A_prev.shape)
+        called = type(self).__name__
         if A_prev.ndim != 3 or A_prev.shape[1] == 0:
             raise InputError(
-                f"{called} got A_prev of shape {shape}, expected (n, T, m) with T 1 or more: "
+                f"{called} got A_prev of shape {tuple(A_prev.shape)}, expected (n, T, m) with T 1 or more: "
                 "the numbers of a step first, the examples last"
             )
         # On "meta" it has a shape and an order in memory, and no numbers: backward needs no more.
         self.like = torch.empty_like(A_prev, device="meta")
-        if self.lengths is None:
-            return None
-        _, T, m = shape
-        if self.lengths.shape != (m,):
-            raise InputError(
-                f"{called} got lengths of shape {tuple(self.lengths.shape)} for A_prev {shape}, expected ({m},): "
-                "one for each example; set_lengths(network, lengths) before each batch"
-            )
-        for i, length in enumerate(self.lengths.tolist()):
-            if not 1 <= length <= T or length % 1:
-                raise InputError(
-                    f"{called} got length {length} for example {i}, expected a whole number from 1 to T = {T}: "
-                    "leave out examples without a step"
-                )
-        return self.lengths.to(A_prev.device, torch.int64)
+        return checked_lengths(self.lengths, A_prev, called)
 
 
 class Last(_OverTime):

@@ -10,6 +10,9 @@ r"""Smooth relatives of ReLU: $A = g(Z)$ element by element, and $dZ = dA * g'(Z
 Phi is the standard normal distribution function and phi its density. Far to the right every g is z to rounding, and
 far to the left ELU is -alpha and the others 0; no exponential overflows on the way.
 
+torch computes each of these derivatives in one pass over memory. Here it takes three of SiLU and four to six of ELU and
+GELU, each of which reads or writes all of it: about a fifth of the time of a step.
+
 Where A is cached it takes no memory of its own in a network: the next linear layer keeps the same tensor. Where exp(z)
 is needed and z <= 0, it is 2^(z log2 e), which torch computes three times as fast on a CPU; rounding the exponent
 costs |z| exp(z) < 0.4 roundings.

@@ -7,6 +7,9 @@ $$a_j = \frac{e^{z_j}}{\sum_k e^{z_k}}, \qquad
 with $\delta_{kj} = 1$ for k = j and 0 otherwise. The largest z of a column is subtracted from all of them first, which
 changes no a and keeps every exponential at or below 1.
 
+torch has the backward of either in one pass over memory, here it takes three of softmax, which costs nothing beside the
+exponentials, and four of its logarithm, whose exp(A) is computed anew: a fifth of the time of a step.
+
 Shapes: Z, A, dZ and dA are alike, (n_y, m), or (n_y, T, m) with a softmax at every time step. Source: Improving Deep
 Neural Networks, week 3, "Softmax regression".
 """
@@ -75,7 +78,7 @@ class LogSoftmax(Layer):
         """dZ = dA - exp(A) * sum(dA)."""
         # As in `smooth`, 2^(a log2 e) is the faster exp(a), and as right: a itself is rounded.
         softmax = (self.A * math.log2(math.e)).exp2_()
-        return softmax.mul_(-dA.sum(dim=0)).add_(dA)
+        return torch.addcmul(dA, softmax, dA.sum(dim=0), value=-1, out=softmax)
 
     def twin(self) -> nn.LogSoftmax:
         """`nn.LogSoftmax` over its second axis."""

@@ -34,15 +34,16 @@ def build(config: TrainConfig, inputs: Inputs) -> Network:
         case "cnn":
             network = cnn(inputs, hidden, n_y, activation, *dropout)
         case "rnn":
-            network = rnn(inputs, hidden, n_y, CELLS[config.cell])
+            network = rnn(inputs, hidden, n_y, CELLS[config.cell or "lstm"])
         case "hybrid":
             network = hybrid(inputs, hidden, n_y, activation, *dropout)
         case "transformer":
             network = transformer(inputs, hidden, n_y, activation)
         case model:
             if inputs.steps or inputs.tokens:
-                kind = "a text" if inputs.tokens else "sequences"
-                raise InputError(f"{model} takes vectors, and this data is {kind}: train rnn or transformer on it")
+                raise InputError(
+                    f"{model} takes vectors, and this data is {inputs.kind}; train rnn or transformer on it"
+                )
             network = deep(config.sizes, activation, *dropout)
     network.penalties.extend(penalty(strength) for penalty, strength in ((L2, config.l2), (L1, config.l1)) if strength)
     return network

@@ -13,6 +13,8 @@ import torch
 from torchbasics.errors import InputError
 
 NAME = "checkpoint.pt"
+FORMAT = 2
+"""What a checkpoint holds; one more whenever an older one would no longer do."""
 
 
 def save(folder: Path, content: dict[str, Any]) -> Path:
@@ -58,6 +60,6 @@ def load(folder: Path) -> dict[str, Any]:
     except Exception as error:
         # A damaged or foreign file comes as RuntimeError, UnpicklingError, EOFError, ...: all mean the same here.
         raise InputError(f"{path} is damaged, or was not written by train; train the run again") from error
-    if not isinstance(content, dict) or content.get("format") != 1:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{path} is not a checkpoint of this version of torchbasics; train the run again")
     return content

@@ -100,7 +100,7 @@ class TrainConfig:
     ] = None
     """Activation of the hidden layers."""
 
-    cell: Cell = "lstm"
+    cell: Annotated[Cell | None, left_out("{rnn,gru,lstm}", "rnn: lstm")] = None
     """The recurrent layer of rnn."""
 
     engine: Engine = "both"
@@ -180,7 +180,7 @@ class TrainConfig:
         if self.iterations is not None and self.iterations < 1:
             raise InputError(f"--iterations {self.iterations}: expected 1 or more")
         if self.batch_size is not None and self.batch_size < 1:
-            raise InputError(f"--batch-size {self.batch_size}: expected 1 or more; leave it out to use every example")
+            raise InputError(f"--batch-size {self.batch_size}: expected 1 or more, such as 64")
         if not 0 <= self.seed < 2**32:
             raise InputError(f"--seed {self.seed}: expected 0 to 4294967295, the seeds that NumPy's generator takes")
         for name, strength in (("l2", self.l2), ("l1", self.l1)):
@@ -192,6 +192,8 @@ class TrainConfig:
             raise InputError(f"--keep-prob: {self.model} has no fully connected hidden layer; leave it out")
         if self.model == "logistic" and self.activation is not None:
             raise InputError("--activation: logistic regression has no hidden layer; leave it out")
+        if self.cell is not None and self.model != "rnn":
+            raise InputError(f"--cell {self.cell}: {self.model} has no recurrent layer; train rnn, or leave it out")
         if self.model == "rnn" and self.activation is not None:
             raise InputError("--activation: the cells of an rnn have their own; choose one by --cell")
 
@@ -205,6 +207,7 @@ class TrainConfig:
             batch_size=self.batch_size or defaults.batch_size,
             dtype=self.dtype or defaults.dtype,
             keep_prob=self.keep_prob or defaults.keep_prob,
+            cell=self.cell or ("lstm" if self.model == "rnn" else None),
         )
 
     def layer_sizes(self, n_x: int, n_y: int) -> list[int]:

@@ -67,16 +67,17 @@ def pixels(figure: Figure) -> UInt8[np.ndarray, "H W 3"]:
     return np.asarray(canvas.buffer_rgba())[:, :, :3]
 
 
-def weight_images(W: Float[Tensor, "n n_x"], image: ImageShape, most: int = 32) -> Float[Tensor, "C H W"]:
+def weight_images(W: Float[Tensor, "n ..."], image: ImageShape, most: int = 32) -> Float[Tensor, "C H W"]:
     """The first layer's weights, one picture per unit: grey is 0, and each unit reaches to its own largest |w|.
 
-    A unit answers most to the input that looks like its picture.
+    W is (n, n_x) of units that see the whole picture, or (n_C, C, f_H, f_W), a convolution's windows. A unit answers
+    most to the input that looks like its picture.
     """
-    pictures = image.images(W[:most].T).detach().cpu()
+    pictures = (W[:most] if W.ndim == 4 else image.images(W[:most].T)).detach().cpu()
     largest = pictures.abs().amax(dim=(1, 2, 3), keepdim=True).clamp(min=torch.finfo(W.dtype).tiny)
     pictures = (0.5 + pictures / largest / 2).float()
     # Small pictures are drawn large enough to be seen.
-    scale = max(1, 96 // max(image.height, image.width))
+    scale = max(1, 96 // max(pictures.shape[2:]))
     pictures = pictures.repeat_interleave(scale, dim=2).repeat_interleave(scale, dim=3)
     grid: Tensor = make_grid(pictures, nrow=8, padding=2, pad_value=1.0)
     return grid

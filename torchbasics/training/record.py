@@ -43,6 +43,7 @@ from torchbasics.training.log import Log, Step
 # log10 |J - J| of costs that are equal to the last bit, which has no logarithm.
 EQUAL = -20.0
 MOST_POINTS = 5000
+LARGEST_SHOWN = 1e12
 # The end of the name of an event file that only has the hyperparameters and their result.
 HPARAMS = ".hparams"
 
@@ -179,12 +180,13 @@ class Recorder:
             for layer, parameters in self._layers(engine).items():
                 for name, values, gradient in parameters:
                     for tag, shown in ((f"weights/{name}", values), (f"gradients/d{name}", gradient)):
-                        # Not of a run about to diverge: beyond float32 a histogram's sum of squares overflows.
-                        if shown.float().isfinite().all():
+                        # Not of a run about to diverge: beyond float32 a histogram's sum of squares overflows, and
+                        # 64 bins need values that differ by more than rounding.
+                        if shown.float().isfinite().all() and shown.abs().max() < LARGEST_SHOWN:
                             board.add(i, summary.histogram(f"{tag}{layer}", shown, bins=64))
             W1, image = self._layers(engine)["1"][0][1], self.data.image
-            # One picture per unit, where a unit sees the whole picture and nothing else.
-            if image is not None and W1.shape[1:] == (image.n_x,) and W1.isfinite().all():
+            # One picture per unit that sees the whole picture and nothing else, or per window of a convolution.
+            if image is not None and W1.shape[1:2] in ((image.n_x,), (image.channels,)) and W1.isfinite().all():
                 board.add(i, summary.image("first_layer", pictures.weight_images(W1, image), dataformats="CHW"))
 
     def finish(self, i: int, hyperparameters: dict[str, Any]) -> dict[str, dict[str, float]]:

@@ -48,11 +48,15 @@ def progress(iterations: range, console: Console) -> Iterator[Callable[[Step], N
 def title(run: "Run") -> str:
     """The run in one line: network, data, and how it descends."""
     config, data = run.config, run.data
+    assert config.keep_prob is not None
     batch = "" if config.batch_size is None else f", batches of {config.batch_size}"
+    regularised = {"L2": config.l2, "L1": config.l1, "dropout, keep_prob": config.keep_prob % 1}
+    extra = "".join(f", {name} {value:g}" for name, value in regularised.items() if value)
+    model = config.model if config.cell is None else f"{config.model} ({config.cell})"
     sizes = "-".join(map(str, config.sizes))
     return (
-        f"{config.model} {sizes} on {data.name}: {data.train.m:,} + {data.test.m:,} examples, "
-        f"{config.optimizer}, learning rate {config.learning_rate:g}{batch}"
+        f"{model} {sizes} on {data.name}: {data.train.m:,} + {data.test.m:,} examples, "
+        f"{config.optimizer}, learning rate {config.learning_rate:g}{batch}{extra}"
     )
 
 
@@ -69,6 +73,10 @@ def hyperparameters(run: "Run") -> dict[str, Any]:
         "iterations": config.iterations,
         "batch_size": run.batches.size,
         "init": config.init,
+        "l2": config.l2,
+        "l1": config.l1,
+        "keep_prob": config.keep_prob,
+        "cell": config.cell or "",
         "seed": config.seed,
         "device": run.data.train.X.device.type,
         "dtype": config.dtype,

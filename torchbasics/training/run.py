@@ -225,7 +225,7 @@ def _descend(run: Run, recorder: Recorder) -> tuple[int, bool]:
 def _save(run: Run, recorder: Recorder, done: int) -> None:
     image = run.data.image
     content = {
-        "format": 1,
+        "format": checkpoint.FORMAT,
         "config": run.config.to_dict(),
         "iteration": done,
         "digest": run.digest,

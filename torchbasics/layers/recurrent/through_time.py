@@ -41,12 +41,12 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from torchbasics.errors import InputError
-from torchbasics.layers.base import Layer, parameter
+from torchbasics.layers.base import Layer, checked_lengths, parameter
 
 # The sweeps go by stretches of steps: as many as have so many numbers in a, 1 MiB in float32. What is made of them is
 # still in the processor's cache when the products take it, and the products are large enough to be fast.
@@ -113,10 +113,16 @@ class Recurrent(Layer):
 
     def forward(self, A_prev: Float[Tensor, "..."]) -> Float[Tensor, "n T m"]:
         """The highest level's a<t> at every step."""
-        self._check(A_prev)
+        called = f"{type(self).__name__}({self.n_x}, {self.n_a})"
+        if A_prev.ndim != 3 or A_prev.shape[0] != self.n_x or A_prev.numel() == 0:
+            raise InputError(
+                f"{called} got A_prev of shape {tuple(A_prev.shape)}, expected ({self.n_x}, T, m), T and m 1 or "
+                "more: the numbers of one step first, the examples last"
+            )
+        lengths = checked_lengths(self.lengths, A_prev, called)
         for level in self.levels:
             level.caches.clear()  # before this sweep, which may use the memory, rather than after it
-        self.span = Span(self.lengths, A_prev)
+        self.span = Span(lengths, A_prev)
         A = self.span.kept(A_prev.permute(1, 2, 0)).contiguous()
         for level in self.levels:
             ways = [level.sweep(A, "")]
@@ -204,28 +210,6 @@ class Recurrent(Layer):
                 own, _, back = name.partition("_")
                 yield prefix + name, ours, f"{self.twin_names[own]}_l{k}{'_reverse' if back else ''}"
 
-    def _check(self, A_prev: Tensor) -> None:
-        called = f"{type(self).__name__}({self.n_x}, {self.n_a})"
-        if A_prev.ndim != 3 or A_prev.shape[0] != self.n_x or A_prev.numel() == 0:
-            raise InputError(
-                f"{called} got A_prev of shape {tuple(A_prev.shape)}, expected ({self.n_x}, T, m), T and m 1 or "
-                "more: the numbers of one step first, the examples last"
-            )
-        if self.lengths is None:
-            return
-        _, T, m = A_prev.shape
-        if self.lengths.shape != (m,):
-            raise InputError(
-                f"{called} got lengths of shape {tuple(self.lengths.shape)} with A_prev of {tuple(A_prev.shape)}, "
-                f"expected ({m},), one for each example: set_lengths before each batch, to None where all have T steps"
-            )
-        for i, length in enumerate(self.lengths.tolist()):
-            if length not in range(1, T + 1):
-                raise InputError(
-                    f"{called} got length {length} for example {i}, expected a whole number from 1 to T = {T}: "
-                    "leave out an example without a step"
-                )
-
     def extra_repr(self) -> str:
         """The sizes, as `print(network)` shows them."""
         options = f", num_layers={self.num_layers}" if self.num_layers > 1 else ""
@@ -235,11 +219,10 @@ class Recurrent(Layer):
 class Span:
     """The steps that each example has: all T of A_prev, or as many as its length says."""
 
-    def __init__(self, lengths: Tensor | None, A_prev: Float[Tensor, "n_x T m"]) -> None:
+    def __init__(self, lengths: Int[Tensor, " m"] | None, A_prev: Float[Tensor, "n_x T m"]) -> None:
         self.beyond: Tensor | None = None
         if lengths is not None:
             _, T, m = A_prev.shape
-            lengths = lengths.to(A_prev.device, torch.int64)
             t = torch.arange(T, device=A_prev.device).unsqueeze(1)
             self.beyond = t >= lengths
             self.order = torch.where(self.beyond, t, lengths - 1 - t)
