@@ -96,8 +96,10 @@ def test_what_does_not_go_together_is_said(build: object, message: str) -> None:
     [
         ("deep", "match", "deep takes vectors, and this data is sequences; train rnn or transformer on it"),
         ("logistic", "zen", "logistic takes vectors, and this data is a text"),
-        ("cnn", "flower", "cnn needs pictures"),
-        ("rnn", "flower", "rnn needs sequences"),
+        ("cnn", "flower", "cnn needs pictures, and this data is vectors; train deep on it"),
+        ("cnn", "match", "cnn needs pictures, and this data is sequences; train rnn on it"),
+        ("rnn", "flower", "rnn needs sequences, .* and this data is vectors; train deep on it"),
+        ("rnn", "digit-sums", "rnn needs .* is pictures with other inputs beside them; train hybrid on it"),
         ("hybrid", "digits", "hybrid needs pictures with structured inputs beside them, as --data digit-sums has"),
     ],
 )

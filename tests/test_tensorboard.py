@@ -3,7 +3,7 @@
 import io
 import math
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -328,6 +328,27 @@ def test_the_hparams_tab_has_the_run(watched: Watched, engine: str) -> None:
     assert metrics <= set(reader.Tags()["scalars"])
     content = reader.SummaryMetadata(hparams.SESSION_END_INFO_TAG).plugin_data.content
     assert hparams.parse_session_end_info_plugin_data(content).status == 1  # STATUS_SUCCESS
+
+
+def test_a_convolution_is_shown_window_by_window_and_its_settings_stand_beside_the_run(tmp_path: Path) -> None:
+    settings = {"layers": ("60,3,4,1",), "iterations": 2, "l2": 0.1, "l1": 0.2, "keep_prob": 0.5, "batch_size": 7}
+    run = create(replace(config(picture_files(tmp_path), tmp_path / "runs", **settings), model="cnn"))
+    train(run, quiet())
+    W = run.network.get_parameter("layers.1.W")
+    assert W.shape == (3, C, 3, 3)
+    for engine in ("manual", "torch"):
+        event = read(run.folder / engine).Images("first_layer")[-1]
+        shown = pictures.weight_images(W, run.data.image)
+        assert np.abs(decoded(event) / 255 - shown.permute(1, 2, 0).numpy()).max() <= 2 / 255
+        # Windows of 3x3 pixels, 32 times as large, side by side with 2 pixels around each.
+        assert decoded(event).shape == (96 + 4, 3 * (96 + 2) + 2, 3)
+        found = started(run.folder / engine)
+        assert {name: found[name] for name in ("l2", "l1", "keep_prob", "cell")} == {
+            "l2": 0.1,
+            "l1": 0.2,
+            "keep_prob": 0.5,
+            "cell": "",
+        }
 
 
 def test_no_pictures_of_data_that_has_none(tmp_path: Path) -> None:

@@ -257,6 +257,13 @@ def test_weights_too_large_for_a_histogram_are_no_crash(pictures: str) -> None:
     assert len(log.read(run.folder)[1]) > 1
 
 
+def test_a_bias_too_large_for_bins_is_no_crash(tmp_path: Path) -> None:
+    # One number b of 1e15: NumPy has no 64 bins between b - 1/2 and b + 1/2.
+    run = create(TrainConfig("logistic", "digits", learning_rate=1e16, iterations=30, runs_dir=tmp_path))
+    assert train(run, quiet()) == 0
+    assert run.network.get_parameter("layers.0.b").abs() > 1e12
+
+
 def test_a_cost_that_ended_above_its_start_is_said(pictures: str) -> None:
     console = quiet()
     train(create(small(pictures, learning_rate=50.0, iterations=2)), console)
