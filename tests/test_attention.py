@@ -304,11 +304,13 @@ def test_the_check_finds_a_forgotten_factor() -> None:
     [
         (MultiHeadAttention(6, 2), (5, 4, 3), r"MultiHeadAttention\(6, 2\) got .* \(5, 4, 3\), expected \(6, T, m\)"),
         (MultiHeadAttention(6, 2), (6, 4), r"got A_prev of shape \(6, 4\), expected \(6, T, m\)"),
-        (MultiHeadAttention(6, 2), (6, 0, 3), "expected T of 1 step or more"),
+        (MultiHeadAttention(6, 2), (6, 0, 3), r"shape \(6, 0, 3\), expected T and m of 1 or more"),
+        (MultiHeadAttention(6, 2), (6, 4, 0), r"shape \(6, 4, 0\), expected T and m of 1 or more"),
         (ScaledDotProductAttention(2), (9, 4, 3), r"shape \(9, 4, 3\), expected \(3n, T, m\).* a multiple of .* 6"),
         (ScaledDotProductAttention(2), (0, 4, 3), "a multiple of 3 heads = 6"),
         (ScaledDotProductAttention(2), (12, 4), r"shape \(12, 4\), expected \(3n, T, m\)"),
-        (ScaledDotProductAttention(2), (12, 0, 3), "expected T of 1 step or more"),
+        (ScaledDotProductAttention(2), (12, 0, 3), r"shape \(12, 0, 3\), expected T and m of 1 or more"),
+        (ScaledDotProductAttention(2), (12, 4, 0), r"shape \(12, 4, 0\), expected T and m of 1 or more"),
         (PositionalEncoding(6), (6, 4), r"PositionalEncoding\(6\) got .* \(6, 4\), expected \(6, T, m\)"),
         (PositionalEncoding(6), (5, 4, 3), r"got A_prev of shape \(5, 4, 3\), expected \(6, T, m\)"),
     ],
@@ -319,13 +321,20 @@ def test_says_what_shape_it_needs(layer: Layer, shape: tuple[int, ...], message:
     assert "\n" not in str(caught.value)
 
 
-def test_says_which_heads_it_needs() -> None:
-    with pytest.raises(InputError, match=r"n 6 and heads 4.*take heads that divide n"):
-        MultiHeadAttention(6, 4)
-    with pytest.raises(InputError, match="MultiHeadAttention got heads 0, expected 1 or more"):
-        MultiHeadAttention(6, 0)
-    with pytest.raises(InputError, match="ScaledDotProductAttention got heads -1, expected 1 or more"):
-        ScaledDotProductAttention(-1)
+@pytest.mark.parametrize(
+    ("kind", "sizes", "message"),
+    [
+        (MultiHeadAttention, (6, 4), "got n 6 and heads 4: each head has n / heads .*, so take heads that divide n"),
+        (MultiHeadAttention, (6, 0), "got heads = 0, expected a whole number, 1 or more"),
+        (MultiHeadAttention, (0, 1), "got n = 0, expected a whole number, 1 or more"),
+        (MultiHeadAttention, (-4, 2), "got n = -4, expected a whole number, 1 or more"),
+        (ScaledDotProductAttention, (-1,), "got heads = -1, expected a whole number, 1 or more"),
+        (PositionalEncoding, (0,), "got n = 0, expected a whole number, 1 or more"),
+    ],
+)
+def test_says_which_sizes_it_needs(kind: type[Layer], sizes: tuple[int, ...], message: str) -> None:
+    with pytest.raises(InputError, match=rf"^{kind.__name__} {message}$"):
+        kind(*sizes)
 
 
 @pytest.mark.parametrize("layer", [MultiHeadAttention(6, 2), ScaledDotProductAttention(2)])
@@ -335,13 +344,21 @@ def test_says_what_mask_and_lengths_it_needs(layer: Layer) -> None:
         layer.mask = mask
         with pytest.raises(InputError, match=r"mask of torch.* expected torch.bool and \(4, 4\)"):
             layer(A_prev)
+    layer.mask = [[True] * 4] * 4
+    with pytest.raises(InputError, match=r"mask of list for A_prev .* expected torch.bool and \(4, 4\)"):
+        layer(A_prev)
     layer.mask = None
     layer.lengths = torch.tensor([4, 2])
     with pytest.raises(InputError, match=r"lengths of shape \(2,\) .* expected \(3,\)"):
         layer(A_prev)
-    for length in (-1, 5):
+    layer.lengths = [4, 2, 1]
+    with pytest.raises(InputError, match=r"\) got lengths as a list, expected a tensor of shape \(3,\)$"):
+        layer(A_prev)
+    for length in (-1, 5, 1.5, math.nan, math.inf):
         layer.lengths = torch.tensor([4, length, 2])
-        with pytest.raises(InputError, match=f"length {length} for example 1, expected a whole number from 0 to T = 4"):
+        with pytest.raises(
+            InputError, match=f"length {length} for example 1, expected a whole number from 0 to T = 4$"
+        ):
             layer(A_prev)
 
 

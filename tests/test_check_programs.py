@@ -35,8 +35,8 @@ def test_every_parameter_has_its_gradient(name: str) -> None:
     program = PROGRAMS[name]
     namespace = load(program.source)
     inputs = draw(program, namespace, 0)
-    # What rnn_backward is given is the gradient of a, so that nothing reaches what only y_pred depends on.
-    unreached = {"Wya", "by"} if name == "rnn" else set()
+    # What rnn_backward and lstm_backward are given is the gradient of a: nothing reaches what only y depends on.
+    unreached = {"rnn": {"Wya", "by"}, "lstm": {"Wy", "by"}}.get(name, set())
     assert gradients(program, namespace, inputs).keys() >= inputs.get("parameters", {}).keys() - unreached
 
 

@@ -1,6 +1,7 @@
 """Right programs in other people's styles are right, and the same with a mistake in them wrong at its place."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -265,3 +266,65 @@ def test_there_are_as_many_classes_as_scores(tmp_path, seed):
     path.write_text(SCORES)
     report = check_file(path, Options(seed=seed))
     assert report.verdict == "right", str(report)
+
+
+STYLES = Path(__file__).parent / "programs" / "styles"
+# A mistake in each, where it is, and why; "" where no cause is named for it, or none is planted.
+PLANTED = {
+    "attention_batch": (
+        "dQ = np.matmul(dS, K) / np.sqrt(d_k)",
+        "dQ = np.matmul(dS, K)",
+        "dQ",
+        "attention_scale_missing",
+    ),
+    "attention_dict": ("np.diagflat(w) - w @ w.T", "np.diagflat(w)", "dscores", "softmax_outer_missing"),
+    "attention_loops": ("dV[n] = A[n].T @ dout[n]", "dV[n] = A[n] @ dout[n]", "dV", "transpose_missing"),
+    "attention_torch": ("dS.transpose(-2, -1) @ Q", "dS.transpose(-2, -1) @ K", "dK", ""),
+    "heads_slices": ("dQ @ Wq.T + dK @ Wk.T + dV", "dQ @ Wq.T + dV", "dX", "assigned_not_accumulated"),
+    "heads_reshaped": ("dx = dq @ Wq.T + dk @ Wk.T +", "dx = dq @ Wq.T - dk @ Wk.T +", "dx", ""),
+    # The gradients of what is filled on the way are not judged, but what is computed from them is.
+    "attention_filled": (
+        "dK[:, r, i] += dS[r] * Q[:, t, i] / np.sqrt(d)",
+        "dK[:, r, i] += dS[r] * Q[:, t, i]",
+        "dWk",
+        "",
+    ),
+    "lstm_outputs": ("* it * da_next) * (1 - np.square(cct))", "* it * da_next)", "da_next(2)", "derivative_missing"),
+    "lstm_rows": ("", "", "", ""),
+    "gru": ("", "", "", ""),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_attention_and_gates_are_drawn_and_right_as_learners_write_them(name: str, tmp_path: Path) -> None:
+    source = (STYLES / f"{name}.py").read_text()
+    report = check_file(STYLES / f"{name}.py", Options())
+    assert report.verdict == "right", str(report)
+    right, wrong, quantity, cause = PLANTED[name]
+    if not right:
+        return
+    assert source.count(right) == 1
+    path = tmp_path / f"{name}.py"
+    path.write_text(source.replace(right, wrong))
+    first = next(check_file(path, Options()).wrong)
+    assert first.name.startswith(quantity)
+    assert not cause or cause in [each.id for each in first.causes], str(first)
+
+
+def test_the_lstm_of_the_course_is_drawn_and_right(tmp_path: Path) -> None:
+    # Its dc_next is what comes from the next cell alone: the cell adds what comes through a_next.
+    source = (STYLES.parent / "lstm.py").read_text()
+    path = tmp_path / "lstm.py"
+    path.write_text(source[: source.index("def inputs")])
+    report = check_file(path, Options())
+    assert report.verdict == "right", str(report)
+    assert {"dot(3)", "dft(3)", "dc_next(2)"} <= {quantity.name for quantity in report.quantities}
+
+
+def test_a_path_that_is_forgotten_is_no_other_reading(tmp_path: Path) -> None:
+    # A cell with two outputs may leave out its own paths; where only the forgotten one speaks for it, it is a mistake.
+    path = tmp_path / "residual.py"
+    source = (STYLES.parent / "residual.py").read_text()
+    assert source.count("    dA1 += W2.T @ dZ2\n") == 1
+    path.write_text(source.replace("    dA1 += W2.T @ dZ2\n", ""))
+    assert next(check_file(path, Options()).wrong).name == "dA1"

@@ -332,22 +332,34 @@ MISFITS = {
         r"length 0 for example 1, expected a whole number from 1",
     ),
     "too long": (torch.zeros(3, 5, 2), torch.tensor([6, 1]), r"length 6 for example 0, expected a whole number from 1"),
+    "not a number": (torch.zeros(3, 5, 2), torch.tensor([2, torch.nan]), r"length nan for example 1, expected a whole"),
+    "without an end": (
+        torch.zeros(3, 5, 2),
+        torch.tensor([torch.inf, 2]),
+        r"length inf for example 0, expected a whole",
+    ),
+    "a list": (torch.zeros(3, 5, 2), [2, 1], r"lengths as a list, expected a tensor of shape (2,)"),
     "half a step": (torch.zeros(3, 5, 2), torch.tensor([2, 1.5]), r"length 1.5 for example 1, expected a whole number"),
 }
 
 
 @every_kind
 @pytest.mark.parametrize(("A_prev", "lengths", "message"), MISFITS.values(), ids=MISFITS.keys())
-def test_what_does_not_fit_is_said(kind: type[Recurrent], A_prev: Tensor, lengths: Tensor | None, message: str) -> None:
+def test_what_does_not_fit_is_said(kind: type[Recurrent], A_prev: Tensor, lengths: object, message: str) -> None:
     layer = kind(3, 4, 2)
     layer.lengths = lengths
     with pytest.raises(InputError, match=rf"^{kind.__name__}\(3, 4\) got .*{re.escape(message)}[^\n]*$"):
         layer(A_prev)
 
 
-def test_no_levels_are_refused() -> None:
-    with pytest.raises(InputError, match=r"^GRU got num_layers 0, expected 1 or more$"):
-        GRU(3, 4, num_layers=0)
+@every_kind
+@pytest.mark.parametrize(
+    ("sizes", "which"),
+    [((0, 4), "n_x = 0"), ((3, 0), "n_a = 0"), ((3, -1), "n_a = -1"), ((3, 4, 0), "num_layers = 0")],
+)
+def test_no_rows_and_no_levels_are_refused(kind: type[Recurrent], sizes: tuple[int, ...], which: str) -> None:
+    with pytest.raises(InputError, match=rf"^{kind.__name__} got {which}, expected a whole number, 1 or more$"):
+        kind(*sizes)
 
 
 def test_printing_says_what_it_is() -> None:

@@ -3,7 +3,7 @@
 `python -m tests.mutants` checks every one of them and prints the table.
 """
 
-from . import helpers, nets, regularised, windows
+from . import attention, gates, helpers, nets, regularised, windows
 from .equivalent import EQUIVALENT, KINKS
 from .mutant import ROWS, SUBTLE, Mutant
 from .pairs import Pair, pairs
@@ -39,6 +39,8 @@ MUTANTS: list[Mutant] = [
         windows.pooling,
         windows.recurrence,
         windows.embedding,
+        attention.attention,
+        gates.lstm,
     )
     for planted in family()
 ]

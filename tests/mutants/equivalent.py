@@ -163,6 +163,29 @@ EQUIVALENT: list[Mutant] = [
     ),
     # Correlation's adjoint with both of its loops' windows flipped twice.
     mutant("conv", "dA_prev", "kernel_flipped", "+= W[:, :, :, c] * dZ", "+= W[::-1, ::-1, :, c][::-1, ::-1] * dZ"),
+    # What is hidden has A = 0, which takes its gradient along: the mask in the backward sweep changes nothing.
+    mutant("attention", "dscores", "softmax_outer_missing", "np.where(hidden, 0, dmasked)", "dmasked"),
+    # A (dA - sum of A dA) = A dA - A (sum of A dA).
+    mutant(
+        "attention",
+        "dmasked",
+        "softmax_outer_missing",
+        "A * (dA - np.sum(dA * A, axis=-1, keepdims=True))",
+        "A * dA - A * np.sum(A * dA, axis=-1, keepdims=True)",
+    ),
+    # The softmax's Jacobian is symmetric.
+    mutant("attention_jacobian", "dscores", "transpose_missing", "np.dot(jacobian, dP[t])", "np.dot(dP[t], jacobian)"),
+    # The scale once in ds, for both dq and dk.
+    mutant(
+        "attention_heads",
+        "dq",
+        "attention_scale_missing",
+        "dq = ds @ k / np.sqrt(d)",
+        "ds = ds / np.sqrt(d)\n        dq = ds @ k",
+        ("dk = ds.T @ q / np.sqrt(d)", "dk = ds.T @ q"),
+    ),
+    # f - f^2 = f (1 - f).
+    mutant("lstm", "dft", "gate_derivative", "da_next) * ft * (1 - ft)", "da_next) * (ft - ft**2)"),
     # sigma'(z) = sigma(z) sigma(-z).
     mutant("gated", "dZg", "gate_derivative", "dZg = dG * G * (1 - G)", "dZg = dG * (G - G**2)"),
 ]

@@ -45,6 +45,11 @@ ROWS = {
     "softmax_diagonal_only": "softmax: diagonal only",
     "softmax_outer_missing": "softmax: -p p^T dropped",
     "softmax_twice": "softmax applied twice",
+    "softmax_wrong_axis": "softmax: its sum over another axis",
+    "softmax_sum_weight": "softmax: the sum of u for that of p u",
+    "softmax_diagonal_missing": "softmax: only -p p^T",
+    "attention_scale_missing": "attention: 1/sqrt(d) left out or wrong",
+    "wrong_operand": "another array in a product: K for Q, dK for dQ",
     "batchnorm_mean_path": "batch norm: path through the mean missing",
     "batchnorm_variance_path": "batch norm: path through the variance missing",
     "batchnorm_gamma_missing": "batch norm: gamma left out",
@@ -57,6 +62,10 @@ ROWS = {
     "carry_dropped": "recurrence: carry dropped",
     "truncated": "recurrence: truncated",
     "gate_derivative": "gate: sigma for sigma'",
+    "other_gate": "gate: another gate's derivative",
+    "cell_factor_missing": "LSTM: o or 1 - tanh(c)^2 left out",
+    "cell_output_missing": "LSTM: what a sends to c left out",
+    "wrong_time": "recurrence: another step's cache",
 }
 
 SUBTLE = {

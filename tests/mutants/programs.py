@@ -95,6 +95,12 @@ PROGRAMS = {
         Program("rnn", "rnn_forward", "", "rnn_backward", ("a", "y_pred", "caches"), named=True),
         _sweep("rnn_many_to_one", "Ay"),
         _plain("gated", ("y_hat", "cache")),
+        Program("lstm", "lstm_forward", "", "lstm_backward", ("a", "y", "c", "caches"), named=True),
+        _plain("attention", ("out", "cache")),
+        *(
+            Program(name, f"{function}_forward", "", f"{function}_backward", ("out", "cache"), named=True)
+            for name, function in (("attention_heads", "multi_head"), ("attention_jacobian", "attention"))
+        ),
         Program(
             "dropout",
             "forward_propagation_with_dropout",

@@ -54,6 +54,12 @@ class Step:
     paths: Mapping[str, Array] = field(default_factory=dict)
     """`right` split by where it comes from: {"Z2": the part through Z2, "J": the direct part}; they sum to it."""
 
+    outer: Array | None = None
+    """Where `yours` is meant for what `of` is made from, before its activation: the right value for `of` itself."""
+
+    handed: frozenset[str] = frozenset()
+    """What cells hand on and use themselves, as an LSTM's c_next: its gradient is what comes from the next cell."""
+
     vjp: Callable[[str, str, Array], Array | None] = lambda output, of, cotangent: None
     """(output, input, cotangent) -> cotangent * d output / d input for two forward labels, with every quantity between
     them free; None if the one does not depend on the other."""

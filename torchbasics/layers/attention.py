@@ -32,7 +32,7 @@ hence o = 0, and nothing flows back through it; so have all queries of an exampl
 The queries beyond an example's end look at its steps as the others do: it is for the loss to leave them out.
 
 **Memory.** Only Q, K, V and O are kept. P, T / d times as large, is computed anew on the way back, and never as a
-whole: the sweeps go over blocks of examples and queries whose scores stay in the processor's cache.
+whole: the sweeps go head by head over blocks of examples and queries whose scores stay in the processor's cache.
 
 Source: course 5, week 4, "Self-Attention" and "Multi-Head Attention"; Vaswani et al. 2017, "Attention Is All You Need";
 Dao et al. 2022, "FlashAttention", for the row sum and for P computed anew.
@@ -49,10 +49,10 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from torchbasics.errors import InputError
-from torchbasics.layers.base import Layer, parameter
+from torchbasics.layers.base import Layer, checked_lengths, parameter, positive_sizes
 
-# Scores at a time: of a few such blocks, each 2 MiB in float32, P and dS stay within a processor's cache.
-BLOCK = 2**19
+# Scores of one head at a time: of such blocks, each 1 MiB in float32, P and dS stay within a processor's cache.
+BLOCK = 2**18
 # Queries at a time where later keys are hidden: a block leaves out the keys that are later than all of its queries.
 CAUSAL_ROWS = 64
 
@@ -68,8 +68,7 @@ class _Attention(Layer):
 
     def __init__(self, heads: int, causal: bool) -> None:
         super().__init__()
-        if heads < 1:
-            raise InputError(f"{type(self).__name__} got heads {heads}, expected 1 or more")
+        positive_sizes(type(self).__name__, heads=heads)
         self.heads, self.causal = heads, causal
         self.lengths: Tensor | None = None
         """How many steps each example has, (m,): the keys from there on are hidden. None is T for all."""
@@ -80,59 +79,54 @@ class _Attention(Layer):
         """O = softmax(Q K^T / sqrt(d)) V, from Z = [Q; K; V]."""
         m, T, rows = Z.shape
         self.Z, self.O = Z, Z.new_empty(m, T, rows // 3)
-        (place,) = self._heads(self.O, 1)
-        room, groups = self._plan()
-        for examples in groups:
-            # (examples, h, T, d) -> (examples h, T, d): a view if there is one example.
-            q, k, v = (part[examples].flatten(0, 1) for part in self._heads(Z, 3))
-            for queries, keys in self._steps():
-                P, _ = self._weights(q[:, queries], k[:, keys], (examples, queries, keys), room)
-                place[examples, :, queries] = torch.bmm(P, v[:, keys]).unflatten(0, (-1, self.heads))
+        (q, k, v), (o,), (room,) = self._heads(Z, 3), self._heads(self.O, 1), self._room(1)
+        for examples, queries, keys in self._blocks():
+            hidden = self._hidden(examples, queries, keys)
+            for head in range(self.heads):
+                at, seen = (head, examples, queries), (head, examples, keys)
+                torch.bmm(self._weights(q[at], k[seen], hidden, room), v[seen], out=o[at])
         return self.O
 
     def attend_back(self, dO: Float[Tensor, "m T n"]) -> Float[Tensor, "m T rows"]:
         """dZ = [dQ; dK; dV]."""
-        dZ, parts = torch.empty_like(self.Z), [*self._heads(self.Z, 3), *self._heads(self.O, 1), *self._heads(dO, 1)]
-        room, groups = self._plan()
-        for examples in groups:
-            q, k, v, o, do = (part[examples].flatten(0, 1) for part in parts)
-            row_sum = (do * o).sum(dim=-1, keepdim=True)
-            factor = 1 / math.sqrt(q.shape[-1])
-            # Transposed, so that the long axis of P is the inner one of the products that they are sums of.
-            dq, dk_T, dv_T = q.new_empty(q.shape), k.new_zeros(k.mT.shape), v.new_zeros(v.mT.shape)
-            for queries, keys in self._steps():
-                P, dS = self._weights(q[:, queries], k[:, keys], (examples, queries, keys), room)
-                dv_T[..., keys].baddbmm_(do[:, queries].mT, P)
+        dZ = torch.zeros_like(self.Z)  # as every block adds to dK and dV
+        (q, k, v), (o,), (do,) = self._heads(self.Z, 3), self._heads(self.O, 1), self._heads(dO, 1)
+        (dq, dk, dv), (room, dS_room) = self._heads(dZ, 3), self._room(2)
+        factor = 1 / math.sqrt(q.shape[-1])
+        for examples, queries, keys in self._blocks():
+            hidden = self._hidden(examples, queries, keys)
+            for head in range(self.heads):
+                at, seen = (head, examples, queries), (head, examples, keys)
+                P = self._weights(q[at], k[seen], hidden, room)
+                dv[seen].baddbmm_(P.mT, do[at])
                 # dS / sqrt(d) = P * (dP - row_sum) / sqrt(d), the factor and the sum within the product.
-                dS.copy_(row_sum[:, queries])
-                dS.baddbmm_(do[:, queries], v[:, keys].mT, beta=-factor, alpha=factor).mul_(P)
-                dq[:, queries] = torch.bmm(dS, k[:, keys])
-                dk_T[..., keys].baddbmm_(q[:, queries].mT, dS)
-            for place, values in zip(self._heads(dZ, 3), (dq, dk_T.mT, dv_T.mT), strict=True):
-                place[examples] = values.unflatten(0, (-1, self.heads))
+                row_sum = (do[at] * o[at]).sum(dim=-1, keepdim=True)
+                dS = dS_room[: P.numel()].view(P.shape).copy_(row_sum)
+                dS.baddbmm_(do[at], v[seen].mT, beta=-factor, alpha=factor).mul_(P)
+                torch.bmm(dS, k[seen], out=dq[at])
+                dk[seen].baddbmm_(dS.mT, q[at])
         return dZ
 
-    def _weights(self, q: Tensor, k: Tensor, block: tuple[slice, slice, slice], room: Tensor) -> tuple[Tensor, Tensor]:
-        """P of a block of examples, queries and keys, and room for as many numbers again."""
+    def _weights(self, q: Tensor, k: Tensor, hidden: Tensor | None, room: Tensor) -> Tensor:
+        """P of one head of a block: (examples, queries, keys), in the room."""
         shape = (len(q), q.shape[1], k.shape[1])
-        S, P = (half[: math.prod(shape)].view(shape) for half in room)
-        q = q / math.sqrt(q.shape[-1])
-        visible = self._visible(*block, q.device)
-        if visible is None:
-            torch.softmax(torch.bmm(q, k.mT, out=S), dim=-1, out=P)
-            return P, S
-        if len(visible) > 1:
-            visible = visible.repeat_interleave(self.heads, dim=0)
-        # Not -inf, of which a whole row would make 0 / 0: so far below any score, exp gives exactly 0 beside one that
-        # counts, and a row in which none does can be set to 0 afterwards.
-        hidden = visible.to(q.dtype).sub_(1).mul_(torch.finfo(q.dtype).max / 2)
-        torch.softmax(torch.baddbmm(hidden, q, k.mT, out=S), dim=-1, out=P)
-        if self.mask is not None or self.lengths is not None:
+        P, factor = room[: math.prod(shape)].view(shape), 1 / math.sqrt(q.shape[-1])
+        if hidden is None:
+            P.baddbmm_(q, k.mT, beta=0, alpha=factor)
+        else:
+            P.copy_(hidden).baddbmm_(q, k.mT, alpha=factor)
+        torch.softmax(P, dim=-1, out=P)
+        if hidden is not None and (self.mask is not None or self.lengths is not None):
             P *= (hidden.amax(dim=-1, keepdim=True) == 0).to(P.dtype)
-        return P, S
+        return P
 
-    def _visible(self, examples: slice, queries: slice, keys: slice, device: torch.device) -> Tensor | None:
-        """Which keys the queries may look at, (examples or 1, queries or 1, keys) of bool; None is all of them."""
+    def _hidden(self, examples: slice, queries: slice, keys: slice) -> Tensor | None:
+        """What to add to a block's scores, (examples or 1, queries or 1, keys); None where nothing is hidden.
+
+        Not -inf, of which a whole row would make 0 / 0: so far below any score, exp gives exactly 0 beside one that
+        counts, and a row in which none does can be set to 0 afterwards.
+        """
+        device, dtype = self.Z.device, self.Z.dtype
         found: list[Tensor] = []
         s = torch.arange(keys.stop, device=device)
         if self.causal:
@@ -141,57 +135,55 @@ class _Attention(Layer):
             found.append(self.mask[None, queries, keys].to(device))
         if self.lengths is not None:
             found.append((s < self.lengths[examples, None].to(device))[:, None])
-        return functools.reduce(torch.logical_and, found) if found else None
+        if not found:
+            return None
+        visible = functools.reduce(torch.logical_and, found)
+        return visible.to(dtype).sub_(1).mul_(torch.finfo(dtype).max / 2)
 
-    def _plan(self) -> tuple[Tensor, list[slice]]:
-        """Twice the room for a block's scores, and each block's examples.
-
-        New memory for every block would take as long as its products.
-        """
+    def _sizes(self) -> tuple[int, int]:
+        """How many examples make a block, and how many queries of each."""
         m, T, _ = self.Z.shape
-        count = min(m, max(1, BLOCK // (self.heads * T * T)))
-        room = self.Z.new_empty(2, count * self.heads * self._queries() * T)
-        return room, [slice(i, i + count) for i in range(0, m, count)]
+        queries = min(T, max(1, BLOCK // T), CAUSAL_ROWS if self.causal else T)
+        return min(m, max(1, BLOCK // (queries * T))), queries
 
-    def _queries(self) -> int:
-        """How many queries of each of its examples make a block."""
-        T = self.Z.shape[1]
-        return min(T, max(1, BLOCK // (self.heads * T)), CAUSAL_ROWS if self.causal else T)
+    def _blocks(self) -> Iterator[tuple[slice, slice, slice]]:
+        """The examples of each block, its queries, and the keys that they may look at."""
+        m, T, _ = self.Z.shape
+        examples, queries = self._sizes()
+        for i in range(0, m, examples):
+            for t in range(0, T, queries):
+                stop = min(t + queries, T)
+                yield slice(i, min(i + examples, m)), slice(t, stop), slice(0, stop if self.causal else T)
 
-    def _steps(self) -> Iterator[tuple[slice, slice]]:
-        """The queries of a block, and the keys that they may look at."""
-        T, count = self.Z.shape[1], self._queries()
-        for t in range(0, T, count):
-            stop = min(T, t + count)
-            yield slice(t, stop), slice(0, stop if self.causal else T)
+    def _room(self, parts: int) -> Tensor:
+        """Room for so many times the scores of a block: new memory for every block would take as long as its products.
+
+        Each has its numbers in one row, of which a smaller block takes the first.
+        """
+        return self.Z.new_empty(parts, math.prod(self._sizes()) * self.Z.shape[1])
 
     def _heads(self, Z: Tensor, parts: int) -> tuple[Tensor, ...]:
-        """(m, T, parts n) as views (m, h, T, d), one of each part."""
-        heads: Tensor = Z.unflatten(-1, (parts, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        """(m, T, parts n) as views (h, m, T, d), one of each part.
+
+        Of each head they are stacks of matrices, from and into which products go without a copy.
+        """
+        heads: Tensor = Z.unflatten(-1, (parts, self.heads, -1)).permute(2, 3, 0, 1, 4)
         return heads.unbind(0)
 
     def _check(self, A_prev: Tensor, called: str) -> None:
         """The steps, and what hides them."""
         _, T, m = A_prev.shape
-        if T == 0:
-            raise InputError(f"{called} got A_prev of shape {tuple(A_prev.shape)}, expected T of 1 step or more")
-        lengths, mask = self.lengths, self.mask
-        if lengths is not None:
-            if lengths.shape != (m,):
-                raise InputError(
-                    f"{called} got lengths of shape {tuple(lengths.shape)} for A_prev {tuple(A_prev.shape)}, expected "
-                    f"({m},): one for each example"
-                )
-            for i, length in enumerate(lengths.tolist()):
-                if length != int(length) or not 0 <= length <= T:
-                    raise InputError(
-                        f"{called} got length {length} for example {i}, expected a whole number from 0 to T = {T}"
-                    )
-        if mask is not None and (mask.shape != (T, T) or mask.dtype != torch.bool):
-            raise InputError(
-                f"{called} got a mask of {mask.dtype} and shape {tuple(mask.shape)} for A_prev {tuple(A_prev.shape)}, "
-                f"expected torch.bool and {(T, T)}: mask[t, s] is True where query t may look at key s"
-            )
+        if T == 0 or m == 0:
+            raise InputError(f"{called} got A_prev of shape {tuple(A_prev.shape)}, expected T and m of 1 or more")
+        checked_lengths(self.lengths, A_prev, called, least=0)
+        mask: object = self.mask
+        if mask is None or (isinstance(mask, Tensor) and mask.shape == (T, T) and mask.dtype == torch.bool):
+            return
+        found = f"{mask.dtype} and shape {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
+        raise InputError(
+            f"{called} got a mask of {found} for A_prev {tuple(A_prev.shape)}, expected torch.bool and {(T, T)}: "
+            "mask[t, s] is True where query t may look at key s"
+        )
 
     def extra_repr(self) -> str:
         """Heads and direction, as `print(network)` shows them."""
@@ -263,6 +255,7 @@ class MultiHeadAttention(_Attention):
 
     def __init__(self, n: int, heads: int, causal: bool = False) -> None:
         super().__init__(heads, causal)
+        positive_sizes("MultiHeadAttention", n=n)
         if n % heads:
             raise InputError(
                 f"MultiHeadAttention got n {n} and heads {heads}: each head has n / heads of the features, so take "

@@ -101,24 +101,28 @@ def positive_sizes(called: str, **sizes: int) -> None:
             raise InputError(f"{called} got {name} = {size!r}, expected a whole number, 1 or more")
 
 
-def checked_lengths(lengths: Tensor | None, A_prev: Float[Tensor, "n T m"], called: str) -> Int[Tensor, " m"] | None:
+def checked_lengths(
+    lengths: object, A_prev: Float[Tensor, "n T m"], called: str, least: int = 1
+) -> Int[Tensor, " m"] | None:
     """The lengths, as whole numbers where A_prev is; None where all sequences have T steps.
 
-    Raises `InputError`, in which the layer is `called` so, for lengths that do not fit A_prev.
+    Raises `InputError`, in which the layer is `called` so, for lengths that do not fit A_prev or are less than `least`.
     """
     if lengths is None:
         return None
     _, T, m = A_prev.shape
+    if not isinstance(lengths, Tensor):
+        raise InputError(f"{called} got lengths as a {type(lengths).__name__}, expected a tensor of shape ({m},)")
     if lengths.shape != (m,):
         raise InputError(
             f"{called} got lengths of shape {tuple(lengths.shape)} for A_prev {tuple(A_prev.shape)}, expected ({m},): "
             "one for each example; set_lengths(network, lengths) before each batch, None where all have T steps"
         )
     for i, length in enumerate(lengths.tolist()):
-        if length not in range(1, T + 1):
+        if length not in range(least, T + 1):
             raise InputError(
-                f"{called} got length {length} for example {i}, expected a whole number from 1 to T = {T}: "
-                "leave out examples without a step"
+                f"{called} got length {length} for example {i}, expected a whole number from {least} to T = {T}"
+                + (": leave out examples without a step" if least else "")
             )
     return lengths.to(A_prev.device, torch.int64)
 

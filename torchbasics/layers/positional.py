@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from torchbasics.errors import InputError
-from torchbasics.layers.base import Layer
+from torchbasics.layers.base import Layer, positive_sizes
 
 
 class PositionalEncoding(Layer):
@@ -34,6 +34,7 @@ class PositionalEncoding(Layer):
 
     def __init__(self, n: int) -> None:
         super().__init__()
+        positive_sizes("PositionalEncoding", n=n)
         self.n = n
         self.E: Tensor | None = None
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from torchbasics.check.diagnosis import mistaken, over_time, scale, whole
+from torchbasics.check.diagnosis import factors, mistaken, over_time, scale, whole
 from torchbasics.check.diagnosis.edges import agree, coefficient, stands_out
 from torchbasics.check.diagnosis.pattern import describe
 from torchbasics.check.diagnosis.reused import readings
@@ -45,9 +45,17 @@ def diagnose(step: Step) -> tuple[list[Cause], str]:
     if not usable:
         return [], note
     with np.errstate(all="ignore"):
+        if step.handed:
+            in_cell = list(_distinct(_matching(step, float(np.abs(step.right).max()), factors.candidates(step))))
+            if in_cell:
+                certain = len(in_cell) == 1 and in_cell[0].certain
+                formula = f"d{step.of} as the cell's two outputs give it"
+                return [
+                    Cause(one.id, one.text.replace("{formula}", f"d{step.of}"), formula, certain) for one in in_cell
+                ], _shape_note(step)
         scene, called = _read(step)
         candidates = list(_candidates(scene))
-        found = list(_distinct(_matching(scene, candidates)))
+        found = list(_distinct(_matching(step, scene.magnitude, candidates)))
         if found:
             certain = len(found) == 1 and found[0].certain
             return [_cause(scene, one.id, one.text, certain, called) for one in found], _shape_note(step)
@@ -82,22 +90,22 @@ def _shape_note(step: Step) -> str:
     return "" if step.yours.shape == step.right.shape else f"shape {step.yours.shape}, expected {step.right.shape}"
 
 
-def _matching(scene: Scene, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+def _matching(step: Step, magnitude: float, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
     for candidate in candidates:
-        value = _shaped(np.asarray(candidate.value), scene.step)
+        value = _shaped(np.asarray(candidate.value), step)
         if value is None:
             continue
         if candidate.free is None:
-            if _explains(scene, value):
+            if _explains(step, magnitude, value):
                 yield candidate
             continue
         free = np.asarray(candidate.free)
         if free.shape != value.shape or free.size < 3 or not free.any():
             continue
-        k = coefficient(scene.step.yours - value, free)
+        k = coefficient(step.yours - value, free)
         # A multiple that rounding alone could give explains nothing.
-        if abs(k) * np.abs(free).max() > 1e4 * scene.step.rounding * scene.magnitude and _explains(
-            scene, value + k * free
+        if abs(k) * np.abs(free).max() > 1e4 * step.rounding * magnitude and _explains(
+            step, magnitude, value + k * free
         ):
             yield replace(candidate, text=candidate.text.replace("{k}", f"{k:.6g}"))
 
@@ -114,10 +122,9 @@ def _shaped(value: Array, step: Step) -> Array | None:
     return None
 
 
-def _explains(scene: Scene, value: Array) -> bool:
+def _explains(step: Step, magnitude: float, value: Array) -> bool:
     """Whether the value is the user's to rounding, and explains nearly all of the error."""
-    step = scene.step
-    if not np.isfinite(value).all() or not agree(step.yours, value, step.rounding, scene.magnitude):
+    if not np.isfinite(value).all() or not agree(step.yours, value, step.rounding, magnitude):
         return False
     if stands_out(np.abs(step.yours - value).reshape(-1), value.reshape(-1), step.rounding):
         return False

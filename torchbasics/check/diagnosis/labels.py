@@ -77,6 +77,15 @@ class Labels:
         """The quantities that came before one."""
         return {key: value for key, value in self.values.items() if self.order[key] < self.order[label]}
 
+    def leaves(self) -> set[str]:
+        """The quantities that nothing which has a name goes into, such as parameters; all that come first."""
+        step, found = self.step, set[str]()
+        for label, value in step.forward.items():
+            if any(step.vjp(label, leaf, np.ones_like(value)) is not None for leaf in found):
+                break
+            found.add(label)
+        return found
+
     def depends(self, label: str) -> bool:
         """Whether a quantity is computed from `of`, as far as the checker can tell."""
         step = self.step
@@ -93,7 +102,8 @@ class Labels:
             if value.ndim != 3 or name not in self.values:
                 continue
             for axis in range(3):
-                if self.step.m not in value.shape[:axis] + value.shape[axis + 1 :]:
+                a_head = axis == 0 and name[:1] in "Ww"
+                if self.step.m not in value.shape[:axis] + value.shape[axis + 1 :] and not a_head:
                     continue
                 for t in range(value.shape[axis]):
                     at = ", ".join(str(t) if other == axis else ":" for other in range(3))

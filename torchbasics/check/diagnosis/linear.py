@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from torchbasics.check.diagnosis.edges import Edge, Slip, agree, transposed
+from torchbasics.check.diagnosis.edges import Edge, Pull, Slip, agree, transposed
 from torchbasics.check.step import Array
 
 
@@ -186,7 +186,8 @@ class LinearEdges:
         for label, value in self.values.items():
             if label in (A.label, W.label) or value.ndim != 2 or self.m not in value.shape:
                 continue
-            other = Matrix(label, value, value.shape[1] != self.m).canonical
+            flip = A.flip if value.shape == A.value.shape else value.shape[1] != self.m
+            other = Matrix(label, value, flip).canonical
             yield Slip(
                 "A_for_A_prev",
                 f"{label} stands where {{formula}} has {A.label}",
@@ -205,6 +206,15 @@ class LinearEdges:
                 lambda G, e=example: W.stored(self._canonical(G)[:, e] @ A.canonical[:, e].T),  # type: ignore[misc]
             )
         yield Slip("A_for_A_prev", f"the factor {A.label} is left out of {{formula}}", self._without_A)
+        yield from self._instead_of_dZ(self.to_W)
+
+    def _instead_of_dZ(self, pull: Pull) -> Iterator[Slip]:
+        """A quantity where its gradient belongs: z for dz."""
+        Z = self.linear.Z
+        for label, value in self.values.items():
+            if value.shape == Z.value.shape and not label.startswith("d"):
+                text = f"{label} stands where {{formula}} has d{Z.label}"
+                yield Slip("wrong_operand", text, lambda G, value=value: pull(value))  # type: ignore[misc]
 
     def _without_A(self, G: Array) -> Array:
         W = self.linear.W
@@ -240,10 +250,11 @@ class LinearEdges:
             if label != W.label and value.shape == W.value.shape:
                 other = Matrix(label, value, W.flip).canonical
                 yield Slip(
-                    "W_of_other_layer",
+                    "wrong_operand",
                     f"{label} stands where {{formula}} has {W.label}",
                     lambda G, other=other: A.stored(other.T @ self._canonical(G)),  # type: ignore[misc]
                 )
+        yield from self._instead_of_dZ(self.to_A)
 
     def bias_slips(self) -> Iterator[Slip]:
         """Mistakes in db = 1/m sum of dZ over the examples."""

@@ -61,6 +61,48 @@ def _taken_edge(label: str, name: str, axis: int, t: int) -> Edge:
     return Edge(label, name, "other", lambda G: np.asarray(G.take(t, axis)), lambda G: f"{bracketed(G)}[{index}]")
 
 
+def concatenated(label: str, Q: Array, values: Mapping[str, Array]) -> list[Edge]:
+    """The edges into an array from the blocks that lie in it side by side: heads, or a_prev and xt."""
+    found: list[Edge] = []
+    for name, P in values.items() if Q.ndim in (2, 3) else ():
+        for axis in range(Q.ndim) if P.ndim == Q.ndim and P.size > 1 else ():
+            n = P.shape[axis]
+            if n < Q.shape[axis] and P.shape[:axis] + P.shape[axis + 1 :] == Q.shape[:axis] + Q.shape[axis + 1 :]:
+                starts = range(Q.shape[axis] - n + 1)
+                at = [start for start in starts if (Q.take(range(start, start + n), axis) == P).all()]
+                found += [_block_edge(label, name, axis, at[0], n, Q.shape[axis])] if len(at) == 1 else []
+    return found
+
+
+def _block_edge(label: str, name: str, axis: int, start: int, n: int, whole: int) -> Edge:
+    what = {0: "rows", 1: "columns"}.get(axis, f"entries of axis {axis}")
+
+    def take(G: Array, at: range) -> Array:
+        return np.asarray(G.take(at, axis))
+
+    def slips() -> Iterator[Slip]:
+        right = f"{start} to {start + n - 1}"
+        for other in range(whole - n + 1):
+            if other != start:
+                text = f"the {what} {other} to {other + n - 1} stand where {{formula}} has the {what} {right}"
+                at = range(other, other + n)
+                yield Slip("wrong_operand", text, lambda G, at=at: take(G, at))  # type: ignore[misc]
+        by = whole // n
+        for first in range(by if whole % n == 0 else 0):
+            text = f"every {by}-th of the {what}, from {first}, stands where {{formula}} has the {what} {right}"
+            at = range(first, whole, by)
+            yield Slip("wrong_operand", text, lambda G, at=at: take(G, at))  # type: ignore[misc]
+
+    return Edge(
+        label,
+        name,
+        "other",
+        lambda G: take(G, range(start, start + n)),
+        lambda G: f"(the {what} {start} to {start + n - 1} of {G})",
+        slips,
+    )
+
+
 def _padded_edge(
     label: str, name: str, shape: tuple[int, ...], i: int | None, grown: list[int], inner: tuple[int, ...]
 ) -> Edge:

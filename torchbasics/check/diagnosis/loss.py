@@ -216,12 +216,19 @@ def softmax_edge(Z_label: str, A_label: str, A: Array, axis: int) -> Edge:
             f"the part {A_label} {A_label}^T of softmax's Jacobian has the wrong sign in {{formula}}",
             lambda G: A * (G + inner(G)),
         )
-        if A.ndim == 2:
-            yield Slip(
-                "db_wrong_axis",
-                f"the sum over {A_label} * d{A_label} in {{formula}} is taken along the wrong axis",
-                lambda G: _jacobian(A, G, 1 - axis),
-            )
+        total = f"the sum of {A_label} * d{A_label} in {{formula}}"
+        for other in range(A.ndim):
+            if other != axis:
+                text = f"{total} is taken along axis {other}, not along axis {axis}"
+                yield Slip("softmax_wrong_axis", text, lambda G, other=other: _jacobian(A, G, other))  # type: ignore[misc]
+        every = f"{total} is taken over everything, not along axis {axis}"
+        yield Slip("softmax_wrong_axis", every, lambda G: A * (G - (A * G).sum()))
+        weight = f"{A_label} is left out of the sum in {{formula}}"
+        yield Slip("softmax_sum_weight", weight, lambda G: A * (G - G.sum(axis=axis, keepdims=True)))
+        outer = f"the diagonal of softmax's Jacobian, {A_label}, is left out of {{formula}}"
+        yield Slip("softmax_diagonal_missing", outer, lambda G: -A * inner(G))
+        front = f"{A_label} in front of the bracket is left out of {{formula}}"
+        yield Slip("derivative_missing", front, lambda G: G - inner(G))
 
     return Edge(
         A_label,

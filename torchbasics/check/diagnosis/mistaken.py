@@ -1,11 +1,12 @@
 """Every mistake that one pull admits, and every gradient in another's place, as values of the whole step."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from torchbasics.check.diagnosis.edges import Edge, Pull, Slip, agree
+from torchbasics.check.diagnosis.edges import Edge, Pull, Slip, agree, series
 from torchbasics.check.diagnosis.scene import Scene
 from torchbasics.check.diagnosis.ways import Candidate, Chain
 from torchbasics.check.step import Array
@@ -134,15 +135,34 @@ def _replaced(scene: Scene, chain: Chain, right: Array) -> Iterator[Part]:
             id = "stale_dA"
             if is_dA:
                 id = "db_from_dA" if way[0].kind == "bias" else "derivative_missing"
+            elif _is_beside(scene, node, name):
+                id = "wrong_operand"
             else:
                 text += ": it isn't chained through the layers between"
             # The gradient above is another one at each step, but the mistake is the same.
-            which = "" if id != "stale_dA" else name
+            which = name if id == "stale_dA" else ""
+            if id == "wrong_operand":
+                # dq for dk, head after head.
+                which = f"{series(name)} {_number(name) - _number(node)}"
             yield Part((i, -1, id + which), id, text, np.asarray(scene.s * mistaken), right)
             both = chain.gradient(step.of, put=(node, here + other))
             if both is not None and id == "stale_dA":
                 kept = f"{name} is left in d{node} of {{formula}}: it is added up, not computed anew"
                 yield Part((i, -2, name), "gradients_not_zeroed", kept, np.asarray(scene.s * both), right)
+
+
+def _is_beside(scene: Scene, node: str, name: str) -> bool:
+    """Whether the gradient is that of a quantity that is not made from the node, as K is not from Q."""
+    forward = scene.step.forward
+    if node not in forward or name[1:] not in forward or not scene.step.paths:
+        return False
+    return scene.step.vjp(name[1:], node, np.ones_like(forward[name[1:]])) is None
+
+
+def _number(label: str) -> int:
+    """Of the step or head that a label is of; 0 where it has none."""
+    found = re.search(r"(\d+)\)?$", label)
+    return int(found[1]) if found else 0
 
 
 def _is_version(other: Array, here: Array, rounding: float) -> bool:

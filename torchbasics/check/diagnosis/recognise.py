@@ -6,7 +6,7 @@ from itertools import islice
 
 import numpy as np
 
-from torchbasics.check.diagnosis import convolution, generic, linear, lookup, loss, pooling, recurrence
+from torchbasics.check.diagnosis import convolution, generic, linear, lookup, loss, pooling, products, recurrence
 from torchbasics.check.diagnosis.activation import elementwise
 from torchbasics.check.diagnosis.activation import recognised as activation_of
 from torchbasics.check.diagnosis.arithmetic import Arithmetic, multiple
@@ -29,6 +29,7 @@ class Graph(Outputs):
     def __init__(self, step: Step) -> None:
         super().__init__(step)
         self._known: dict[str, list[Edge]] = {}
+        self._leaves = self.leaves()
 
     def edges(self, label: str) -> list[Edge]:
         """The edges into a quantity."""
@@ -48,6 +49,7 @@ class Graph(Outputs):
             return
         for find in (
             self._linear,
+            self._product,
             self._activation,
             self._normalisation_of,
             self._moved,
@@ -74,6 +76,13 @@ class Graph(Outputs):
         """The edges of one linear step."""
         step = self.step
         return list(LinearEdges(found, self.everything, step.backward, step.m, 1 / step.convention).edges())
+
+    def _product(self, label: str, Q: Array, values: Mapping[str, Array]) -> list[Edge]:
+        values = self.with_slices(Q, values)
+        for found, bias in products.recognised(label, Q, values, self.step.of, self.step.rounding):
+            edges = list(products.ProductEdges(found, {**self.everything, **values}, self.step.backward).edges())
+            return [*edges, products.bias_edge(label, found.bias, bias)] if bias is not None else edges
+        return []
 
     def _activation(self, label: str, Q: Array, values: Mapping[str, Array]) -> list[Edge]:
         step = self.step
@@ -130,7 +139,7 @@ class Graph(Outputs):
             or lookup.padded(label, Q, values)
             or lookup.looked_up(label, Q, values, self.everything, self.step.rounding)
         )
-        return [edge] if edge else lookup.stacked(label, Q, values)
+        return [edge] if edge else lookup.stacked(label, Q, values) or lookup.concatenated(label, Q, values)
 
     def _arithmetic(self, label: str, Q: Array, values: Mapping[str, Array]) -> list[Edge]:
         if Q.size < 2:
@@ -200,7 +209,9 @@ class Graph(Outputs):
         if Q.ndim not in (2, 3):
             return []
         values = dict(reversed(self.with_slices(Q, values).items()))
-        for found in recurrence.recognised(Q, values, self.step.m, self.step.rounding):
+        computed = values.keys() & self.values.keys() - self._leaves
+        weights = {name: value for name, value in values.items() if name not in computed}
+        for found in recurrence.recognised(Q, values, weights, self.step.m, self.step.rounding):
             return list(recurrence.edges(label, Q, found)) if len(found.x) > 1 else self._cell(label, Q, found)
         return []
 

@@ -130,8 +130,10 @@ def faults(T: int, linear: bool) -> Iterator[tuple[str, str, Fault]]:
             yield "truncated", text, Fault(reach=k)
 
 
-def recognised(Q: Array, values: Mapping[str, Array], m: int, rounding: float) -> Iterator[Recurrence]:
-    """The recurrences whose states, or whose last state, are Q."""
+def recognised(
+    Q: Array, values: Mapping[str, Array], weights: Mapping[str, Array], m: int, rounding: float
+) -> Iterator[Recurrence]:
+    """The recurrences whose states, or whose last state, are Q; `weights` are the values that can be a parameter."""
     for x_label, x_value in values.items():
         for layout in LAYOUTS if x_value.ndim == 3 else ((),) if x_value.ndim == 2 and Q.ndim == 2 else ():
             x = x_value.transpose(layout) if layout else x_value[None]
@@ -142,7 +144,7 @@ def recognised(Q: Array, values: Mapping[str, Array], m: int, rounding: float) -
             if a.shape[2] != x.shape[2] and Q.ndim == 2:
                 a = a.swapaxes(1, 2)
             if x.shape[2] == m and a.shape[2] == m:
-                yield from _weights(a, Q.ndim == 3, x_label, x, layout, flip, values, rounding)
+                yield from _weights(a, Q.ndim == 3, x_label, x, layout, flip, values, weights, rounding)
 
 
 def _weights(
@@ -153,19 +155,20 @@ def _weights(
     layout: tuple[int, ...],
     flip: bool,
     values: Mapping[str, Array],
+    weights: Mapping[str, Array],
     rounding: float,
 ) -> Iterator[Recurrence]:
     (n, m), p = a.shape[1:], x.shape[1]
-    inputs = list(_matrices(values, (n, p), x_label))
-    states = list(_matrices(values, (n, n), x_label))
+    inputs = list(_matrices(weights, (n, p), x_label))
+    states = list(_matrices(weights, (n, n), x_label))
     if len(x) == 1:
         states = [
             (k, v.T if f else v, f)
-            for k, v in values.items()
+            for k, v in weights.items()
             for f in (False, True)
             if v.ndim == 2 and k != x_label and (v.T if f else v).shape[0] == n
         ]
-    biases = [(k, v) for k, v in values.items() if v.size == n and v.ndim <= 2]
+    biases = [(k, v) for k, v in weights.items() if v.size == n and v.ndim <= 2]
     likely = _biasable(a[-1], rounding) if len(x) == 1 else None
     # Where all sizes are equal everything fits everything; a limit keeps that from taking minutes.
     for (wx, Wx, wx_flip), (wa, Wa, wa_flip) in islice(product(inputs, states), 64):

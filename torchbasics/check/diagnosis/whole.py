@@ -12,6 +12,7 @@ from torchbasics.check.diagnosis.normalisation import path_kind
 from torchbasics.check.diagnosis.regularisation import penalty_text
 from torchbasics.check.diagnosis.scene import Scene
 from torchbasics.check.diagnosis.ways import Candidate
+from torchbasics.check.step import Array
 
 
 def candidates(scene: Scene) -> Iterator[Candidate]:
@@ -19,6 +20,7 @@ def candidates(scene: Scene) -> Iterator[Candidate]:
     yield from penalties(scene)
     yield from beside_penalty(scene)
     yield from paths(scene)
+    yield from rounds(scene)
     yield from local_derivative(scene)
     yield from between(scene)
     yield from shapes(scene)
@@ -148,6 +150,29 @@ def paths(scene: Scene) -> Iterator[Candidate]:
         yield Candidate("factor_two", twice, step.right - part / 2)
         lacks = f"the path through {frontier} lacks its 1/m: {{formula}}"
         yield Candidate("one_over_m_missing", lacks, step.right + (step.m - 1) * part)
+
+
+def rounds(scene: Scene) -> Iterator[Candidate]:
+    """A value that every round of a loop uses several times, as X is used by q, k and v of each head: the parts of some
+    rounds, or those of one use in all of them, lost."""
+    step = scene.step
+    parts = {f: part for f, part in step.paths.items() if part.shape == step.right.shape and part.any()}
+    kinds: dict[str, list[Array]] = {}
+    turns: dict[int, list[Array]] = {}
+    for frontier, part in parts.items():
+        if match := re.search(r"(\d+)\)?$", frontier):
+            kinds.setdefault(series(frontier), []).append(part)
+            turns.setdefault(int(match[1]), []).append(part)
+    if len(kinds) < 2 or len(turns) < 2:
+        return
+    for number in (max(turns), min(turns)):
+        text = f"only what comes through round {number} of the loop is left of {{formula}}: = stands for +="
+        yield Candidate("assigned_not_accumulated", text, np.asarray(sum(turns[number])))
+    for kind, several in kinds.items():
+        text = f"the paths through {kind} are left out of {{formula}}"
+        yield Candidate("assigned_not_accumulated", text, step.right - sum(several))
+        sign = f"the paths through {kind} have the wrong sign: {{formula}}"
+        yield Candidate("operand_sign", sign, step.right - 2 * np.asarray(sum(several)))
 
 
 def _goes_on(scene: Scene) -> bool:

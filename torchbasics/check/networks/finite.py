@@ -9,8 +9,9 @@ cancels, and the step is exact to rounding. The complex forward is written out b
 above any other part, the step is a central difference through the part itself.
 """
 
+import contextlib
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import torch
@@ -122,7 +123,7 @@ def slopes(above: list[nn.Module], loss: nn.Module, Z: Tensor, labels: Tensor) -
 def _block(above: list[nn.Module], loss: nn.Module, Z: Tensor, labels: Tensor, directions: Tensor) -> Tensor:
     """(units, m): the derivatives along each direction (units, n), one row per unit."""
     m, count = len(Z), len(directions)
-    repeated = labels.repeat(count, 1)
+    repeated = labels.repeat(count, *(1,) * (labels.ndim - 1))
     if _analytic(above, loss):
         assert isinstance(loss, PerExample)
         A = torch.complex(Z.expand(count, *Z.shape), STEP * directions[:, None].expand(count, *Z.shape)).flatten(0, 1)
@@ -141,7 +142,8 @@ def _block(above: list[nn.Module], loss: nn.Module, Z: Tensor, labels: Tensor, d
         each: Tensor = torch.func.vmap(loss)(A[:, None], repeated[:, None])
         return each.reshape(count, m)
 
-    return (losses_at(1) - losses_at(-1)) / (2 * h)
+    with _lengths(above, lambda lengths: lengths.repeat(count)):
+        return (losses_at(1) - losses_at(-1)) / (2 * h)
 
 
 def _analytic(above: list[nn.Module], loss: nn.Module) -> bool:
@@ -154,9 +156,31 @@ def _separate(above: list[nn.Module], Z: Tensor, predictions: Tensor) -> bool:
     if all(type(module) in COMPLEX for module in above):
         return True
     A = Z[:1]
-    for module in above:
-        A = module(A)
-    return torch.allclose(A, predictions[:1], rtol=1e-9, atol=1e-12)
+    try:
+        with _lengths(above, lambda lengths: lengths[:1]):
+            for module in above:
+                A = module(A)
+    except (RuntimeError, ValueError):  # nn.BatchNorm1d does not train on one example
+        return False
+    return A.shape[1:] == predictions.shape[1:] and torch.allclose(A, predictions[:1], rtol=1e-9, atol=1e-12)
+
+
+@contextlib.contextmanager
+def _lengths(parts: list[nn.Module], of: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """Within, those parts that go by their examples' lengths have the lengths of other examples."""
+    kept = [
+        (module, lengths)
+        for part in parts
+        for module in part.modules()
+        if isinstance(lengths := getattr(module, "lengths", None), Tensor)
+    ]
+    for module, lengths in kept:
+        module.lengths = of(lengths)
+    try:
+        yield
+    finally:
+        for module, lengths in kept:
+            module.lengths = lengths
 
 
 def _entry_by_entry(

@@ -6,48 +6,53 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from torchbasics.check.networks.differences import Difference
 from torchbasics.check.networks.judge import absent
+from torchbasics.check.networks.kept import kept
 from torchbasics.check.networks.local import (
     Local,
     OwnCost,
     OwnForward,
     by_hand,
-    kept_gradients,
     pairs_of,
-    quotient,
     reference_of,
 )
 from torchbasics.check.networks.part import ByHand, Judged, Labels, judge_layer, judge_loss
 from torchbasics.check.report import Quantity, Report
 from torchbasics.layers import Layer
-from torchbasics.losses import Loss
+from torchbasics.losses import Loss, PerExample
 from torchbasics.notation import examples_first, examples_last
 
 # Up to so many entries of a gradient, each is held against a central difference; above, the worst one is.
 EVERY_ENTRY = 1000
-# A central difference with h = 1e-5 is right to about 1e-10 of the derivatives' size; a mistake is larger.
+# A central difference is right to about 1e-10 of the derivatives' size; a mistake is larger.
 CLOSE = 1e-7
 
-Derivative = Callable[[str, tuple[int, ...]], float | None]
-"""(quantity, index) -> the central difference there, or None at a kink."""
+Derivative = Callable[[str, tuple[int, ...]], Difference | None]
+"""(quantity, index) -> its derivative by differences, or None where there is none."""
 
 
 def check_layer(layer: Layer, A_prev: Tensor, *, seed: int = 0) -> Report:
     """Judge A, dA_prev and the parameters' gradients at A_prev (n_prev, m) and a random dA.
 
-    `backward` and `gradients` have to write the same. The parameters' `.grad` are left as they were.
+    `backward` and `gradients` have to write the same. The layer is left as it was, its gradients, running statistics
+    and what it keeps for `backward` included.
     """
+    with kept(layer):
+        return _check_layer(layer, A_prev, seed)
+
+
+def _check_layer(layer: Layer, A_prev: Tensor, seed: int) -> Report:
     module = reference_of(layer)
-    with kept_gradients(layer):
-        A = layer(A_prev).detach().clone()
-        g = torch.Generator().manual_seed(seed)
-        dA = torch.randn(A.shape, generator=g, dtype=A.dtype)
-        m = float(A_prev.shape[-1])
-        step = Local(layer, module, A_prev, dA, m, inner=True)
-        values = by_hand(layer, A_prev, dA, inner=True)
-        alone = by_hand(layer, A_prev, dA, inner=False).gradients
+    A = layer(A_prev).detach().clone()
+    g = torch.Generator().manual_seed(seed)
+    dA = torch.randn(A.shape, generator=g, dtype=A.dtype)
+    m = float(A_prev.shape[-1])
+    step = Local(layer, module, A_prev, dA, m, inner=True)
+    values = by_hand(layer, A_prev, dA, inner=True)
+    alone = by_hand(layer, A_prev, dA, inner=False).gradients
     gradients = {name: values.gradients.get(name) for name, _ in layer.named_parameters()}
     names = {name: name for name in gradients}
     judged = judge_layer(step, ByHand(A, values.dA_prev, gradients), Labels("A", "A_prev", names))
@@ -62,7 +67,12 @@ def check_layer(layer: Layer, A_prev: Tensor, *, seed: int = 0) -> Report:
 
 
 def check_loss(loss: Loss, A: Tensor, Y: Tensor) -> Report:
-    """Judge J and dA at the predictions A (n_y, m) and the labels Y (n_y, m)."""
+    """Judge J and dA at the predictions A (n_y, m) and the labels Y (n_y, m); the loss is left as it was."""
+    with kept(loss):
+        return _check_loss(loss, A, Y)
+
+
+def _check_loss(loss: Loss, A: Tensor, Y: Tensor) -> Report:
     module = reference_of(loss)
     J = loss(A, Y).detach().clone()
     dA = loss.backward().detach().clone()
@@ -71,9 +81,18 @@ def check_loss(loss: Loss, A: Tensor, Y: Tensor) -> Report:
     report = _report(type(loss).__name__, judged, isinstance(module, OwnCost))
     cost, labels = copy.deepcopy(module).double(), examples_first(Y.double())
     at = A.double().clone()
+    one = torch.ones((), dtype=torch.float64)
 
-    def difference(name: str, index: tuple[int, ...]) -> float | None:
-        return m * quotient(lambda: cost(examples_first(at), labels), at, index, torch.ones((), dtype=torch.float64))
+    def J_there() -> Tensor:
+        found: Tensor = cost(examples_first(at), labels)
+        return found
+
+    here = _here(J_there)
+
+    def difference(name: str, index: tuple[int, ...]) -> Difference | None:
+        if here is None or _kept_small(module, A[index].item()):
+            return None
+        return Difference(J_there, here, at, index, one, m)
 
     _confirm(report, {"dA": dA}, difference)
     return _conclude(report)
@@ -107,21 +126,29 @@ def _layer_differences(step: Local) -> Derivative:
     def A() -> Tensor:
         return examples_last(module(examples_first(at)))
 
-    def difference(name: str, index: tuple[int, ...]) -> float | None:
-        if name == "dA_prev" and next(step.layer.parts())[1].takes_tokens:
+    here = _here(A)
+
+    def difference(name: str, index: tuple[int, ...]) -> Difference | None:
+        if here is None or (name == "dA_prev" and next(step.layer.parts())[1].takes_tokens):
             return None
         place, scale = places[name]
-        value = place[index].item()
-        whole = quotient(A, place, index, dA)
-        # Off a kink the halves of the interval agree: their slopes differ by h f'' only.
-        moved = 2e-5 * max(1.0, abs(value))
-        place[index] = value + moved
-        beside = quotient(A, place, index, dA)
-        place[index] = value
-        smooth = abs(beside - whole) <= 1e-4 * (1 + abs(whole)) * float(dA.abs().max())
-        return scale * whole if smooth else None
+        return Difference(A, here, place, index, dA, scale)
 
     return difference
+
+
+def _here(f: Callable[[], Tensor]) -> Tensor | None:
+    """f(), or None where the reference works in one dtype only, and that is not float64."""
+    try:
+        with torch.no_grad():
+            return f().clone()
+    except RuntimeError:
+        return None
+
+
+def _kept_small(module: nn.Module, a: float) -> bool:
+    """Where `nn.BCELoss` keeps its denominator at 1e-12: its derivative is none of its cost there, on purpose."""
+    return isinstance(module, PerExample) and isinstance(module.loss, nn.BCELoss) and a * (1 - a) < 1.01e-12
 
 
 def _confirm(report: Report, yours: dict[str, Tensor | None], difference: Derivative) -> None:
@@ -130,16 +157,18 @@ def _confirm(report: Report, yours: dict[str, Tensor | None], difference: Deriva
         value = yours.get(quantity.name)
         if value is None or quantity.worst_index is None:
             continue
-        quantity.difference_quotient = difference(quantity.name, quantity.worst_index)
+        largest = float(value.abs().max())
+        # float32's own rounding comes on top, and autograd has judged it entry by entry.
+        close = max(CLOSE, 64 * torch.finfo(value.dtype).eps) * max(1.0, largest if math.isfinite(largest) else 1.0)
+        if (at_worst := difference(quantity.name, quantity.worst_index)) is not None:
+            quantity.difference_quotient = at_worst.value(close)
         if quantity.verdict == "wrong":
             continue
         every = np.ndindex(*value.shape) if value.numel() <= EVERY_ENTRY else [quantity.worst_index]
-        largest = float(value.abs().max())
-        # float32's own rounding comes on top, and autograd has judged it entry by entry.
-        close = max(CLOSE, 64 * torch.finfo(value.dtype).eps) * max(1.0, largest)
         for index in every:
-            expected = difference(quantity.name, index)
-            if expected is not None and not abs(value[index].item() - expected) <= close:
+            here = difference(quantity.name, index)
+            expected = None if here is None else here.contradicts(value[index].item(), close)
+            if expected is not None:
                 _contradict(quantity, value, index, expected)
                 break
 

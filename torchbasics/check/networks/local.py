@@ -12,9 +12,8 @@ arrives and passes on the derivation's value in its place; layer by layer it jud
 same cost.
 """
 
-import contextlib
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -177,16 +176,3 @@ def quotient(f: Callable[[], Tensor], at: Tensor, index: tuple[int, ...], cotang
         below, lower = f().clone(), at[index].item()
         at[index] = value
         return float(((above - below) * cotangent).sum() / (upper - lower))
-
-
-@contextlib.contextmanager
-def kept_gradients(module: nn.Module) -> Iterator[None]:
-    """Within, no parameter has a `.grad` from before; afterwards each has again what it had."""
-    kept = [(parameter, parameter.grad) for parameter in module.parameters()]
-    for parameter, _ in kept:
-        parameter.grad = None
-    try:
-        yield
-    finally:
-        for parameter, gradient in kept:
-            parameter.grad = gradient

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from torchbasics.check.networks.explain import explain
 from torchbasics.check.networks.judge import absent
+from torchbasics.check.networks.kept import kept
 from torchbasics.check.networks.local import Local, pairs_of, reference_of
 from torchbasics.check.networks.part import ByHand, Judged, Labels, judge_layer, judge_loss
 from torchbasics.check.networks.penalised import cost_of_penalties, penalty_gradients
@@ -21,9 +22,14 @@ def check_network(network: Network, X: Any, Y: Any, *, twin: nn.Module | None = 
 
     The twin is `network.twin()` unless another `nn.Sequential` is given, with equal parameters. A layer or a loss whose
     `twin` raises `NotImplementedError` is held against autograd of its own forward, which itself is then not judged.
-    The network's parameters and their `.grad` are left as they were. Raises `InputError` for X, Y or a twin that does
-    not fit.
+    The network is left as it was, its gradients, its running statistics and what its layers keep included. Raises
+    `InputError` for X, Y or a twin that does not fit.
     """
+    with kept(network, *([] if twin is None else [twin])):
+        return _check(network, X, Y, twin)
+
+
+def _check(network: Network, X: Any, Y: Any, twin: nn.Module | None) -> Report:
     X, Y = _tensor("X", X, network), _tensor("Y", Y, network)
     parts, cost = _parts(network, twin), reference_of(network.loss)
     report = Report(f"{type(network).__name__} {_sizes(network)}".rstrip(), "unchecked")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torchbasics.check.networks.local import pairs_of
 from torchbasics.check.networks.penalised import penalty_cost
 from torchbasics.check.networks.rounding import BOUND, unit
-from torchbasics.check.networks.sampling import Run, sample
+from torchbasics.check.networks.sampling import SAMPLES, Run, sample
 from torchbasics.check.networks.sweep import Sweep
 from torchbasics.layers import Layer
 from torchbasics.network import is_weight
@@ -93,9 +93,8 @@ def right_overall(done: Sweep) -> dict[str, bool]:
         return [run]
 
     fixed = int(next(done.layers[0].parts())[1].takes_tokens)
-    S = sample(
-        {dtype: side(dtype) for dtype in (torch.float32, torch.float64)}, [done.inputs[0]], [*right], False, fixed
-    )
+    sides = {dtype: side(dtype) for dtype in (torch.float32, torch.float64)}
+    S = sample(sides, [done.inputs[0]], [*right], SAMPLES, SAMPLES, fixed)
     verdicts = {}
     for label, value, sigma in zip(labels, right, S, strict=True):
         yours = hand[f"d{label}"]

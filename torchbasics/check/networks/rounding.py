@@ -10,28 +10,52 @@ $$S^2\Big(\sum_k w_k a_k\Big) = \frac k2 \sum_k w_k^2 a_k^2 + \frac k3 \Big(\sum
 |---|---|
 | Z = W A + b | the dot product's, b being one more term, and its last sum Z |
 | dA_prev = W^T dZ, dW = 1/m dZ A^T, db = 1/m sum dZ | the dot product's, and two more roundings for the 1/m |
+| convolutions, lookups and other sums of products | the dot product's too (`torchbasics.check.networks.products`) |
 | A = sigmoid(Z), tanh(Z) | 2 A; 2 A + 1, which allows tanh from exponentials |
 | dZ = dA A (1 - A) | dA (2 A (1 - A) + 2 A abs(1 - 2 A)): what A carries, and its own |
 | dZ = dA (1 - A^2) | dA (2 (1 - A^2) + 4 A^2 + 2 A + 1) |
-| ReLU and leaky ReLU, both ways | 2 times the value |
+| ReLU, leaky ReLU, dropout and what only moves numbers, both ways | 2 times the value |
+| A = A_prev + E, E the sine of an angle t e^x | 2 A_prev + 2 E + angle (abs(x) + 3), the angle's in float64 |
 | A = softmax(Z) | A (e + sum of A e + sqrt(n_y / 3) + 4), where e = max Z - Z is what the exponent is rounded from |
 | dZ = A (dA - sum of A dA) | that of A times (dA - sum), and A times that of the sum, 2 dA and 2 sum |
+| A = log softmax(Z) | A + e + abs(max Z) + abs(log sum) + sum of softmax e + sqrt(n_y / 3) + 2 |
+| dZ = dA - softmax sum of dA | that of softmax, S of A and abs(A) + 3 times it, times the sum; softmax times its; dZ |
 | squared error | that of a sum of m n_y terms with 3 roundings each; dA: 2 abs(A - Y) |
 | cross-entropy through A | the same; dA: 4 times the value, more in saturation |
 | cross-entropy through Z | the same of terms L + abs(Z); dZ: 2 A + 2 abs(A - Y) |
 
 A layer or loss that is not in this table, a subclass included, is *sampled* (`torchbasics.check.networks.sampling`):
 its step and the reference's are repeated at inputs jittered by random relative amounts, in float32 and in float64. What
-the two differ by is a sample of the rounding; the spread over the jitter, scaled back, adds what rounded inputs do.
+the two differ by is a sample of the rounding; the spread over the jitter, scaled back, adds what rounded inputs do, and
+errors in the sums (`torchbasics.check.networks.sums`) what another order does.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from torchbasics.check.networks.local import Local, Values
-from torchbasics.layers import Layer, LeakyReLU, Linear, ReLU, Sigmoid, Softmax, Tanh
+from torchbasics.check.networks.products import sums_of_products
+from torchbasics.layers import (
+    Dropout,
+    Embedding,
+    Layer,
+    LeakyReLU,
+    Linear,
+    LinearOverTime,
+    LogSoftmax,
+    PositionalEncoding,
+    ReLU,
+    Sigmoid,
+    Slice,
+    Softmax,
+    Tanh,
+)
+from torchbasics.layers.conv import Conv1d, Conv2d, ConvTranspose2d
+from torchbasics.layers.pool import MaxPool2d
+from torchbasics.layers.reshape import Flatten, Images, Last, Rows
 from torchbasics.losses import BinaryCrossEntropy, Loss, SigmoidCrossEntropy, SquaredError
 
 # Products of a product from which on its S is first bounded by a quarter of them.
@@ -114,13 +138,47 @@ def _softmax(step: Local, right: Values, exact: bool) -> Values:
     return Values(S_A, S_dZ, {})
 
 
+def _log_softmax(step: Local, right: Values, exact: bool) -> Values:
+    Z, A, dA = step.A_prev, right.A, step.dA
+    n_y, P = len(A), right.A.exp()
+    largest = Z.amax(dim=0, keepdim=True)
+    # z less the largest z and log sum, or less the two together: each is rounded, and so are the exponents in the sum.
+    exponent = largest - Z
+    log_sum = exponent + A
+    S_sum = (P * exponent).sum(dim=0, keepdim=True) + (n_y / 3) ** 0.5 + 2
+    S_A = A.abs() + exponent + largest.abs() + log_sum.abs() + S_sum
+    if dA is None:
+        return Values(S_A, None, {})
+    s = dA.sum(dim=0, keepdim=True)
+    S_s = torch.hypot((n_y / 2) ** 0.5 * torch.linalg.vector_norm(dA, dim=0, keepdim=True), (n_y / 3) ** 0.5 * s)
+    # exp(A) has what A carries, and what rounding the exponent adds.
+    S_P = P * (S_A + A.abs() + 3)
+    assert right.dA_prev is not None
+    S_dZ = torch.hypot(torch.hypot(S_P * s, P * S_s), right.dA_prev)
+    return Values(S_A, S_dZ, {})
+
+
+def _encoding(step: Local, right: Values, exact: bool) -> Values:
+    """E is made in float64 whatever the dtype, and its angles, t times 10000^(-2k/n), reach T."""
+    A_prev = step.A_prev
+    n, T, _ = A_prev.shape
+    k = torch.arange(n, dtype=torch.float64)[:, None, None] // 2
+    exponent = math.log(10000) * 2 * k / n
+    angle = torch.arange(T, dtype=torch.float64)[:, None] * torch.exp(-exponent)
+    S_E = angle * (exponent + 3) * (unit(torch.float64) / unit(A_prev.dtype))
+    S_A = 2 * A_prev.abs() + 2 * (right.A - A_prev).abs() + S_E.to(A_prev)
+    return Values(S_A, None if right.dA_prev is None else 2 * right.dA_prev.abs(), {})
+
+
 LAYERS: dict[type[Layer], Callable[[Local, Values, bool], Values]] = {
     Linear: _linear,
+    **dict.fromkeys((LinearOverTime, Conv1d, Conv2d, ConvTranspose2d, Embedding, MaxPool2d), sums_of_products),
     Sigmoid: _sigmoid,
     Tanh: _tanh,
-    ReLU: _mask,
-    LeakyReLU: _mask,
+    **dict.fromkeys((ReLU, LeakyReLU, Dropout, Slice, Flatten, Images, Rows, Last), _mask),
     Softmax: _softmax,
+    LogSoftmax: _log_softmax,
+    PositionalEncoding: _encoding,
 }
 """S of each quantity of a step, in the place of its value, given the reference's values. By exact type: a subclass may
 compute otherwise."""

@@ -1,6 +1,9 @@
 """The rounding of a step that `rounding` has no formula for, by repeating it: see there.
 
-It needs nothing of a layer but what `Layer` promises, so that a convolution or a recurrence is judged as it comes.
+What a first, small sample finds too large for rounding is held against a large one, which counts in what the order of
+the sums can do (`sums`).
+It needs nothing of a layer but what `Layer` promises, so that a recurrence is judged as it comes, and a derivation of
+your own.
 """
 
 import copy
@@ -20,12 +23,13 @@ from torchbasics.check.networks.local import (
     pairs_of,
 )
 from torchbasics.check.networks.rounding import LAYERS, LOSSES, unit
+from torchbasics.check.networks.sums import SHAKE, ShakenSums
 from torchbasics.losses import Loss
 
 # Large against float32's rounding, so that each sample is rounded anew; small against 1, so that it is the same step.
 JITTER = 2.0**-12
-# A sigma estimated from 12 samples is 3 times too small once in 10^4 entries; then 100 samples decide.
-SAMPLES, MORE_SAMPLES = 12, 100
+# A sigma estimated from 12 samples is 3 times too small once in 10^4 entries; then 40 samples decide.
+SAMPLES, MORE_SAMPLES = 12, 40
 
 Run = Callable[[list[Tensor]], list[Tensor | None]]
 
@@ -40,7 +44,7 @@ def layer_sigma(step: Local, right: Values, exact: bool) -> Values:
     outputs = [right.A, right.dA_prev, *right.gradients.values()]
     sides = {dtype: _sides_of_layer(step, names, dtype) for dtype in (torch.float32, torch.float64)}
     _, first = next(step.layer.parts())
-    S = sample(sides, inputs, outputs, exact, fixed=int(first.takes_tokens))
+    S = sample(sides, inputs, outputs, *_counts(exact), fixed=int(first.takes_tokens))
     assert S[0] is not None
     return Values(S[0], S[1], {name: value for name, value in zip(names, S[2:], strict=True) if value is not None})
 
@@ -60,7 +64,7 @@ def loss_sigma(
         S_J, S_dA = rule(A, Y, *right)
         return S_J, S_dA
     sides = {dtype: _sides_of_loss(loss, module, Y, convention, dtype) for dtype in (torch.float32, torch.float64)}
-    S = sample(sides, [A], list(right), exact)
+    S = sample(sides, [A], list(right), *_counts(exact))
     assert S[0] is not None
     assert S[1] is not None
     return S[0], S[1]
@@ -115,16 +119,17 @@ def sample(
     sides: dict[torch.dtype, list[Run]],
     inputs: list[Tensor],
     outputs: list[Tensor | None],
-    exact: bool,
+    count: int,
+    shaken: int,
     fixed: int = 0,
 ) -> list[Tensor | None]:
     """S of each output: the root mean square of the sides' rounding and of the spread, and 2 times the value at least.
 
-    `sides` are the implementations in float32 and in float64, the reference last; `outputs` its values at `inputs`, of
-    which the first `fixed` are exact, as tokens are.
+    Of `count` samples; the first `shaken` of them say what the order of the sums can do. `sides` are the
+    implementations in float32 and in float64, the reference last; `outputs` its values at `inputs`, of which the first
+    `fixed` are exact, as tokens are.
     """
     g = torch.Generator().manual_seed(0)
-    count = MORE_SAMPLES if exact else SAMPLES
     variances = [None if value is None else torch.zeros_like(value, dtype=torch.float64) for value in outputs]
 
     def add(new: list[Tensor | None] | None, old: list[Tensor | None] | None, scale: float) -> None:
@@ -133,7 +138,7 @@ def sample(
                 # What overflows in float32 alone says nothing about float64.
                 variance.add_(((a.double() - b.double()) / scale).square_().nan_to_num_(0, 0, 0))
 
-    for _ in range(count):
+    for k in range(count):
         jittered = [value.float() for value in inputs[:fixed]]
         jittered += [
             (value * (1 + JITTER * torch.randn(value.shape, generator=g, dtype=value.dtype))).float()
@@ -143,6 +148,10 @@ def sample(
             narrow = _run(narrow_side, jittered)
             wide = _run(wide_side, [value.double() for value in jittered])
             add(narrow, wide, unit(torch.float32))
+            if k < shaken:
+                with ShakenSums(g):
+                    off = _run(wide_side, [value.double() for value in jittered])
+                add(off, wide, SHAKE * (shaken / count) ** 0.5)
         # The reference comes last.
         add(wide, outputs, JITTER)
     S: list[Tensor | None] = []
@@ -152,6 +161,10 @@ def sample(
         else:
             S.append(torch.maximum((variance / count / 2).sqrt().to(value.dtype), 2 * value.abs()))
     return S
+
+
+def _counts(exact: bool) -> tuple[int, int]:
+    return (MORE_SAMPLES, SAMPLES) if exact else (SAMPLES, 0)
 
 
 def _run(side: Run, inputs: list[Tensor]) -> list[Tensor | None] | None:

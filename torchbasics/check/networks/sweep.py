@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from torchbasics.check.networks.local import OwnCost, OwnForward, kept_gradients
+from torchbasics.check.networks.local import OwnCost, OwnForward
 from torchbasics.errors import InputError
 from torchbasics.layers import Layer
 from torchbasics.network import Network
@@ -111,27 +111,26 @@ class _Record(dict[str, Tensor]):
 
 
 def sweep(network: Network, parts: list[nn.Module], cost: nn.Module, X: Tensor, Y: Tensor) -> Sweep:
-    """Run the network's own sweeps; its parameters' `.grad` are as they were afterwards.
+    """Run the network's own sweeps, from parameters without a `.grad`.
 
     What `cost` raises is raised; what `backward` raises is noted, and what came before it kept.
     """
     forward, backward = _Record(), _Record()
-    with kept_gradients(network):
-        network.cost(X, Y, forward)
-        depth = len(network.sequence)
-        if len(forward.came) != depth + 1:
-            raise InputError(
-                f"{type(network).__name__}.cost recorded {len(forward.came)} values, expected {depth + 1}: "
-                "record[name] = A after every layer, and J last"
-            )
-        failure = ""
-        try:
-            network.backward(backward)
-        except Exception as error:  # whatever the user's own backward may raise
-            failure = f"raised {type(error).__name__}: {first_line(error)}"
-        missing: list[Tensor | None] = [None] * (depth - len(backward.came))
-        outward = [*missing, *backward.came[::-1]]
-        gradients = [{name: at.grad for name, at in layer.named_parameters()} for layer in network.sequence]
+    network.cost(X, Y, forward)
+    depth = len(network.sequence)
+    if len(forward.came) != depth + 1:
+        raise InputError(
+            f"{type(network).__name__}.cost recorded {len(forward.came)} values, expected {depth + 1}: "
+            "record[name] = A after every layer, and J last"
+        )
+    failure = ""
+    try:
+        network.backward(backward)
+    except Exception as error:  # whatever the user's own backward may raise
+        failure = f"raised {type(error).__name__}: {first_line(error)}"
+    missing: list[Tensor | None] = [None] * (depth - len(backward.came))
+    outward = [*missing, *backward.came[::-1]]
+    gradients = [{name: at.grad for name, at in layer.named_parameters()} for layer in network.sequence]
     *values, J = forward.came
     names = network.names, network.own_names
     return Sweep(network, parts, cost, *names, [X, *values], Y, J, outward, gradients, failure)

@@ -6,7 +6,17 @@ from html import escape
 
 from torchbasics.check.output.picture import Layout, cells, png
 from torchbasics.check.output.style import CSS
-from torchbasics.check.output.terminal import disagreement, headline, one_line, row, tally, values, verdict, why
+from torchbasics.check.output.terminal import (
+    disagreement,
+    headline,
+    notes_on_right,
+    one_line,
+    row,
+    tally,
+    values,
+    verdict,
+    why,
+)
 from torchbasics.check.report import Quantity, Report
 
 GENERATOR = '<meta name="generator" content="torchbasics check">'
@@ -64,7 +74,7 @@ def _section(report: Report, k: int, *, opened: bool) -> str:
 def _body(report: Report, *, titled: bool = True) -> str:
     title = f"<h2>{_badge(report.verdict)} {_said(report.file)}</h2>" if titled else ""
     remarks = [report.convention and f"convention: {report.convention}", *report.notes]
-    remarks += [f"{q.name}: {q.note}" for q in report.quantities if q.verdict == "right" and q.note]
+    remarks += notes_on_right(report)
     if report.unmatched:
         remarks.append(f"belongs to no quantity of the forward: {', '.join(report.unmatched)}")
     if report.verdict != "unchecked":

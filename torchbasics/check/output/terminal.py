@@ -102,6 +102,15 @@ def verdict(report: Report) -> str:
     return f"wrong: {wrong} of {len(report.quantities)} quantities, first {one_line(first.name)}"
 
 
+def notes_on_right(report: Report) -> list[str]:
+    """What is said of right quantities, once for all of which it is said."""
+    names: dict[str, list[str]] = {}
+    for quantity in report.quantities:
+        if quantity.verdict == "right" and quantity.note:
+            names.setdefault(quantity.note, []).append(quantity.name)
+    return [f"{_listed(of)}: {note}" for note, of in names.items()]
+
+
 def units(value: float | None) -> str:
     """Rounding units, short."""
     if value is None:
@@ -148,7 +157,7 @@ def _lines(report: Report) -> Iterator[tuple[int, Text]]:
         yield 0, Text()
         yield from _block(quantity)
     remarks = [
-        *(f"{one_line(q.name)}: {one_line(q.note)}" for q in report.quantities if q.verdict == "right" and q.note),
+        *map(one_line, notes_on_right(report)),
         *(one_line(note) for note in report.notes),
     ]
     if report.unmatched:
@@ -200,6 +209,25 @@ def _cause(cause: Cause) -> str:
     if formula and "".join(formula.split()) not in "".join(sentence.split()):
         sentence += f"; it should be  {formula}"
     return sentence if cause.certain else f"perhaps: {sentence}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The names; the rounds of a loop, dz(3), dz(2), dz(1), as dz(1..3)."""
+    rounds: dict[str, list[int]] = {}
+    for name in names:
+        base, _, number = name.removesuffix(")").rpartition("(")
+        if base and number.isdecimal() and name.endswith(")"):
+            rounds.setdefault(base, []).append(int(number))
+        else:
+            rounds[name] = []
+    found = []
+    for base, numbers in rounds.items():
+        low, high = min(numbers, default=0), max(numbers, default=0)
+        if len(numbers) > 1 and sorted(numbers) == list(range(low, high + 1)):
+            found.append(f"{base}({low}..{high})")
+        else:
+            found += [f"{base}({number})" for number in numbers] or [base]
+    return ", ".join(found)
 
 
 def _tuple(numbers: tuple[int, ...]) -> str:

@@ -32,7 +32,7 @@ def claims(
     def gradients_in(event: Event) -> Iterator[tuple[str, Value]]:
         for path, index in event.values:
             value, name = recording.values[index], own_name_of(event.name, path)
-            if not is_gradient(name) and not re.fullmatch(DELTA, name):
+            if not is_gradient(name) and not re.fullmatch(DELTA, name) and not _of_known(forward, name, value):
                 continue
             if index not in forward.labels and value.cut >= start and given.get(id(value.held)) != name:
                 yield name, value
@@ -67,6 +67,12 @@ def claims(
             local = next((name for name, _ in value.names if name != "return"), None)
             unmatched.setdefault(local or f"returned value {'/'.join(str(key) for key in path) or 1}", None)
     return result, list(unmatched)
+
+
+def _of_known(forward: Forward, name: str, value: Value) -> bool:
+    """Whether a name that may be anything is a gradient's all the same: dot beside an LSTM's ot."""
+    named = forward.named(name[1:]) if name[:1] == "d" else []
+    return bool(named) and all(of.content.shape == value.content.shape for of in named)
 
 
 def _by_shape(forward: Forward, value: Value, left: list[Value], made: list[Claim]) -> Claim | None:

@@ -58,7 +58,8 @@ class Differences:
                 return moved(held, in_place)
             if value.index in self.held and value.cut > target.cut:
                 base = value.content
-                total += float(np.sum(self.held[value.index] * (plain(held) - base).reshape(base.shape)))
+                change_of = np.where(np.isfinite(base), plain(held).reshape(base.shape) - base, 0.0)
+                total += float(np.sum(self.held[value.index] * change_of))
                 if isinstance(held, torch.Tensor):
                     back: Any = torch.from_numpy(base.copy()).to(held.dtype)
                 else:

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from torchbasics.check.options import Options
+from torchbasics.check.program.attention import Attention
 from torchbasics.check.program.find import Plan
 from torchbasics.check.program.held import Use, is_list
 from torchbasics.check.program.initialised import initialised, layer_shapes
 from torchbasics.check.program.roles import Role, role
 from torchbasics.check.program.run import DATA, LABELS
-from torchbasics.check.program.sizes import Layout, following, over_time
+from torchbasics.check.program.sizes import Layout, following, over_rows, over_time
 from torchbasics.check.program.source import Program
 from torchbasics.check.program.tape import is_float, leaves
 from torchbasics.check.program.wanted import Wanted
@@ -55,12 +56,16 @@ class Drawing:
         sizes: dict[str, int],
         generator: np.random.Generator,
         options: Options,
+        attention: Attention | None = None,
     ) -> None:
-        self.program, self.plan, self.wanted = program, plan, wanted
+        self.program, self.plan, self.wanted, self.attention = program, plan, wanted, attention
         self.layout, self.sizes, self.generator, self.options = layout, sizes, generator, options
         self.lone = "column"
         self.first_is_none = False
         """Whether a list of layers has nothing at 0, so that W[l] is layer l's."""
+
+        self.gates = 0
+        """How many of them lie side by side in Wx and Wh; 1 for a simple recurrence, 0 for what is none."""
 
         self.lists = wanted.has_lists()
         self.given = {a.arg for a in program.functions[plan.forward].args.args}
@@ -82,7 +87,7 @@ class Drawing:
         self.sizes = followed
         seen: list[list[tuple[int, ...]]] = []
         for way in self._ways(self.lists):
-            self.lone, self.lists, self.first_is_none = way
+            self.lone, self.lists, self.first_is_none, self.gates = way
             drawn = dict(made)
             for name in self.wanted.arguments:
                 value = None if name in drawn else self._argument(name)
@@ -96,14 +101,16 @@ class Drawing:
                 yield drawn
             seen.append(shapes)
 
-    def _ways(self, lists: bool) -> Iterator[tuple[str, bool, bool]]:
+    def _ways(self, lists: bool) -> Iterator[tuple[str, bool, bool, int]]:
         binary = self.layout.labels == "binary"
+        if {"Wx", "Wh"} <= {*self.wanted.names} and self.layout.examples == "first":
+            yield from (("matrix", False, False, gates) for gates in (1, 4, 3))
         if lists:
-            yield "matrix", True, False
-            yield "matrix", True, True
+            yield "matrix", True, False, 0
+            yield "matrix", True, True, 0
         for lone in LONE if binary else LONE[1:2]:
             if lone in ("column", "matrix") or (self.layout.examples, self.layout.weights) == ("first", "in, out"):
-                yield lone, False, False
+                yield lone, False, False, 0
 
     @staticmethod
     def _names(drawn: Mapping[str, Any]) -> set[str]:
@@ -115,6 +122,8 @@ class Drawing:
         return self._values(name, self.options.shape.get(name, tuple(np.shape(value))))
 
     def _size_argument(self, name: str) -> Any:
+        if self.attention is not None:
+            return self.attention.value(name)
         L, sizes = self.sizes["L"], self.sizes
         layers = [sizes[f"n{layer}"] for layer in range(L + 1)]
         found = self._at_hand(name)
@@ -146,6 +155,8 @@ class Drawing:
 
     def _held(self, name: str, use: Use, layer: int | None) -> Any:
         """What a program takes apart as `use` says; of one layer, or of all of them."""
+        if self.attention is not None and (value := self._attended(name)) is not None:
+            return value
         if use.parts and not use.is_array:
             values = tuple(self._held(part, inner, layer) for part, inner in use.parts)
             return None if any(value is None for value in values) else values
@@ -162,6 +173,12 @@ class Drawing:
                     held.setdefault(f"{stem}{number}", nested)
             return {key: value for key, value in held.items() if value is not None} or None
         return self._named(name, layer)
+
+    def _attended(self, name: str) -> Any:
+        assert self.attention is not None
+        if name in self.options.shape:
+            return self._values(name, self.options.shape[name])
+        return SCALARS.get(name, self.attention.value(name))
 
     def _at_hand(self, name: str) -> Any:
         """What the file itself has under that name, such as its nn_architecture; arrays are its data of before."""
@@ -204,7 +221,7 @@ class Drawing:
 
     def _shape(self, name: str, layer: int | None) -> tuple[int, ...] | None:
         sizes, layout = self.sizes, self.layout
-        recurrent = over_time(sizes, self.wanted.keys)
+        recurrent = over_rows(sizes, self.gates) if self.gates else over_time(sizes, self.wanted.keys)
         if name in recurrent:
             return recurrent[name]
         if name in self.wanted.dimensions:
@@ -260,6 +277,8 @@ class Drawing:
             return self.sizes["n0"] if match[1] == "x" else self.sizes.get(f"n{match[1]}", 4)
         if re.fullmatch(r"m|N|batch(_size)?|n_examples", name):
             return self.sizes["m"]
+        if re.fullmatch(r"T_?[xy]?|seq_?len(gth)?|n_?steps", name):
+            return self.sizes["T"]
         if name not in self.sizes:
             taken = set(self.sizes.values())
             self.sizes[name] = next(n for n in range(4, 40) if n not in taken)

@@ -3,15 +3,16 @@
 import ast
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from torchbasics.check.diagnosis import diagnose
+from torchbasics.check.program.aside import comparable
 from torchbasics.check.program.differences import STEP, Differences
 from torchbasics.check.program.find import is_gradient, quantity_names
-from torchbasics.check.program.judge import LIMIT, Judged, comparable
+from torchbasics.check.program.judge import LIMIT, Judged
 from torchbasics.check.program.recorded import Run
 from torchbasics.check.program.sweep import Scale, Swept, paths, vjp
 from torchbasics.check.program.tape import Value, plain
@@ -31,6 +32,8 @@ class Findings:
     scale: Scale
     swept: Swept | None
     trace: Trace | None
+    diagnosed: dict[tuple[int, str], str] = field(default_factory=dict)
+    """(line, name without its round) -> the first round whose cause was found: it stands for the others."""
 
     def quantity(self, judged: Judged) -> Quantity:
         """One line of the report."""
@@ -59,7 +62,7 @@ class Findings:
         )  # fmt: skip
         if arrived.inner is not None:
             found.note = (
-                f"it is the gradient of what {label[1:]} is made from, its pre-activation, not of {label[1:]} itself"
+                "it is the gradient of what the value is made from, its pre-activation, not of the value itself"
             )
         if judged.right:
             return found
@@ -70,7 +73,13 @@ class Findings:
             return found
         found.verdict = "wrong"
         found.differs, found.error = wrong, yours - reference
-        found.causes, found.note = self._diagnosed(judged, label, yours)
+        round_of = (claim.line, label.split("(")[0])
+        if "(" in label and round_of in self.diagnosed:
+            found.note = f"as {self.diagnosed[round_of]}, another round of the same loop"
+        else:
+            found.causes, found.note = self._diagnosed(judged, label, yours)
+            if found.causes:
+                self.diagnosed[round_of] = label
         if claim.name.startswith("d") and re.search(r"\d", claim.name) and claim.name != label:
             found.note = f"{found.note}{'; ' if found.note else ''}called {claim.name} in the program"
         return found
@@ -184,6 +193,8 @@ class Findings:
             target: content.reshape(run.recording.values[target].content.shape)
             for target, content in self._settled().items()
             if content.size == run.recording.values[target].content.size
+            # What a cell hands on moves on within the cell: it can't be held there.
+            and (self.swept is None or target not in self.swept.within)
         }
         return Differences(run.program, run.plan, run.inputs, run.recording, held, run.upstream)
 
@@ -227,7 +238,8 @@ class Findings:
             judged.arrived.reference if judged.overall is None else judged.overall,
             # A reference by differences is no better than their error.
             run.rounding if self.trace is not None else max(run.rounding, 1e-10), run.m, self.scale.factor, forward,
-            backward, run.recording.scalars, self._locals(), parts, between,
+            backward, run.recording.scalars, self._locals(), parts, judged.arrived.outer,
+            frozenset() if self.swept is None else frozenset(labels[index] for index in self.swept.within), between,
         )  # fmt: skip
 
     def _locals(self) -> dict[str, Array]:

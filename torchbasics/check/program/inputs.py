@@ -17,12 +17,13 @@ import numpy as np
 import torch
 
 from torchbasics.check.options import Options
+from torchbasics.check.program.attention import Attention, ways
 from torchbasics.check.program.calls import globals_read
 from torchbasics.check.program.draw import HOLDERS, SCALARS, Drawing
 from torchbasics.check.program.find import Plan, is_gradient, quantity_names, reachable
 from torchbasics.check.program.held import Use
 from torchbasics.check.program.run import DATA, LABELS, PARAMETERS, Missing, forward
-from torchbasics.check.program.sizes import layouts, sizes
+from torchbasics.check.program.sizes import Layout, layouts, sizes
 from torchbasics.check.program.source import Program, where_it_failed
 from torchbasics.check.program.tape import is_float, leaves, plain, put
 from torchbasics.check.program.wanted import Wanted, depth, wanted
@@ -53,6 +54,15 @@ def candidates(program: Program, plan: Plan, options: Options) -> Iterator[tuple
         )
     _explore(program, plan, asked)
     how = f"inputs: drawn, seed {options.seed}{_beside(program, plan)}"
+    for number, way in enumerate(ways(program, plan, asked)):
+        attention = Attention(way, program, plan, asked, generator)
+        layout = Layout(way.examples, way.weights, "vector", "one-hot")
+        chosen = sizes(generator, options, 1, layout)
+        drawing = Drawing(program, plan, asked, layout, chosen, generator, options, attention)
+        for drawn in drawing.draw():
+            inputs, fits = _tried(program, plan, drawing, _convert(drawn, framework, options))
+            if fits:
+                yield inputs, how, f"attention {number}"
     later: list[dict[str, Any]] = []
     for layout in sorted(layouts(), key=lambda layout: _is_layer(plan, asked) and layout.labels == "binary"):
         if layout.labels != "binary" and options.layers and options.layers[-1] == 1:

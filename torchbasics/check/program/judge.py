@@ -1,11 +1,12 @@
 """A recorded run, judged: traced, swept backward, and every gradient weighed against what rounding can do."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from torchbasics.check.program.aside import close, comparable, ends_right, tolerance_of
 from torchbasics.check.program.differences import Differences, double
 from torchbasics.check.program.inputs import own
 from torchbasics.check.program.jitter import SAMPLES, Jitter
@@ -13,13 +14,16 @@ from torchbasics.check.program.matching import Claim
 from torchbasics.check.program.recorded import Run, like, parameters
 from torchbasics.check.program.run import LABELS, backward, forward
 from torchbasics.check.program.sweep import Arrived, Scale, Swept, sweep
-from torchbasics.check.program.tape import Follower
+from torchbasics.check.program.tape import Follower, Path
 from torchbasics.check.program.trace import Trace, traced
 from torchbasics.check.step import Array
 from torchbasics.check.tracing.functions import Untraceable
 
 LIMIT = 6 * 2**0.5
 """Rounding units that two implementations may part by: see `torchbasics.check.networks.rounding`."""
+
+MANY = 8
+"""So many gradients of a program whose results are right are read otherwise one by one; of more, all are set aside."""
 
 ENOUGH = 3
 """So many entries make an average of a row or a column."""
@@ -90,11 +94,11 @@ def scale_of(checked: Run, trace: Trace) -> tuple[Scale, list[Claim]]:
     gradients belong to the forward's rounds backward, or forward where that leaves less wrong.
     """
     constant = frozenset(parameters(checked))
-    tolerance = 1e-6 if checked.rounding < 1e-10 else 1e-3
+    tolerance = tolerance_of(checked)
 
     def wrong(scale: Scale, reading: list[Claim]) -> list[Claim]:
         arrived = sweep(trace, reading, checked.contents, scale, checked.upstream, tolerance=tolerance).arrived
-        return [a.claim for a in arrived if not _close(a, tolerance)]
+        return [a.claim for a in arrived if not close(a, tolerance)]
 
     # The notes' convention is the likelier for a network, autograd's for a layer that is given its upstream gradient.
     factors = (float(checked.m), 1.0) if not checked.upstream else (1.0, float(checked.m))
@@ -102,12 +106,25 @@ def scale_of(checked: Run, trace: Trace) -> tuple[Scale, list[Claim]]:
     for factor in dict.fromkeys(factors):
         scale, reading = Scale(factor, constant), checked.claims
         left = wrong(scale, reading)
+        as_read = len(left)
+        for cells in _of_cells(checked, reading) if left else ():
+            # A path that was forgotten is one mistake; what the rest of the cell agrees on is how it is meant.
+            if len(still := wrong(scale, cells)) < min(as_read - 1, len(left)):
+                reading, left = cells, still
+        if len(left) < as_read:
+            # An LSTM's dft is often that of the gate's pre-activation, and may be wrong besides.
+            lines = {claim.line for claim in left}
+            before = [replace(claim, preactivation=True) if claim.line in lines else claim for claim in reading]
+            if len(still := wrong(scale, before)) < len(left):
+                reading, left = before, still
         if any(claim.mirrored is not None for claim in left):
             tried = [c if c.mirrored is None else replace(c, candidates=[c.mirrored]) for c in reading]
             still = wrong(scale, tried)
             if len(still) < len(left):
                 reading, left = tried, still
-        for claim in left:
+        # Every one of many is tried in vain where the names are used otherwise: `set_aside` will do.
+        hopeless = len(left) > MANY and ends_right(checked, trace, scale, reading)
+        for claim in () if hopeless else left:
             if claim.perhaps:
                 tried = [
                     replace(c, candidates=list(claim.perhaps)) if c.candidates[0] in claim.perhaps else c
@@ -129,9 +146,31 @@ def scale_of(checked: Run, trace: Trace) -> tuple[Scale, list[Claim]]:
     return best[1], best[2]
 
 
+def _of_cells(checked: Run, reading: list[Claim]) -> Iterator[list[Claim]]:
+    """The claims with the gradients of what a cell hands on read as what comes from outside the cell: of all that it
+    hands on, and of its first, second, ... output alone."""
+    recording = checked.recording
+    handed: dict[int, tuple[int, Path]] = {}
+    for position, event in enumerate(recording.events[: checked.forward.end]):
+        if event.name == "return" and recording.frames[event.frame][1]:
+            outputs = {index: (position, path) for path, index in event.values if len(path) == 1}
+            handed |= outputs if len(outputs) > 1 else {}
+    claimed = {claim.candidates[0] for claim in reading}
+    paths = dict.fromkeys(path for index, (_, path) in handed.items() if index in claimed)
+    for only in (None, *paths) if len(paths) > 1 else (None,) * len(paths):
+        found = []
+        for claim in reading:
+            value = recording.values[claim.candidates[0]]
+            last, path = handed.get(value.index, (-1, ()))
+            inner = frozenset(other.index for other in recording.values if value.cut < other.cut <= last)
+            meant = value.cut >= 0 and only in (None, path)
+            found.append(replace(claim, within=inner) if meant else claim)
+        yield found
+
+
 def judge(checked: Run, trace: Trace, scale: Scale, reading: list[Claim]) -> tuple[list[Judged], Swept]:
     """Every claim with its reference and its rounding, in the order of the backward sweep."""
-    tolerance = 1e-6 if checked.rounding < 1e-10 else 1e-3
+    tolerance = tolerance_of(checked)
     contents = checked.contents
     swept = sweep(trace, reading, contents, scale, checked.upstream, tolerance=tolerance)
     arrived = swept.arrived
@@ -257,18 +296,3 @@ def _jittered(
     there = [claim for claim in reading if claim.value in contents and claim.key in settled]
     swept = sweep(trace, there, contents, scale, checked.upstream, settled=settled)
     return {a.claim.key: a for a in swept.arrived}
-
-
-def _close(a: Arrived, tolerance: float) -> bool:
-    if not comparable(a.yours, a.reference):
-        return False
-    largest = np.abs(a.reference).max(initial=0.0)
-    return bool(np.abs(a.yours.reshape(a.reference.shape) - a.reference).max(initial=0.0) <= tolerance * largest)
-
-
-def comparable(yours: Array, reference: Array) -> bool:
-    """Whether entry stands beside entry: of one shape, a single number, or (n,) for (1, n), which an update takes."""
-    if yours.size != reference.size:
-        return False
-    lacking = reference.ndim - yours.ndim
-    return yours.size == 1 or (lacking >= 0 and (1,) * lacking + yours.shape == reference.shape)

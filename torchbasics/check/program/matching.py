@@ -5,7 +5,7 @@ the first: the backward sweep runs backward.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from torchbasics.check.program.find import HOLDER, quantity_names
@@ -41,6 +41,13 @@ class Claim:
 
     mirrored: int | None = None
     """What it is the gradient of if its loop goes the forward sweep's way: over examples, and not back in time."""
+
+    within: frozenset[int] = frozenset()
+    """Set for what a cell hands on and uses itself, an LSTM's c_next: the values of the cell whose gradients are left
+    out of it. Its dc_next is what comes from the next cell alone, and the cell adds what comes through a_next."""
+
+    preactivation: bool = False
+    """Whether it is meant for what the target was made from, before its activation, even where it is wrong."""
 
     @property
     def key(self) -> tuple[int, int]:
@@ -158,6 +165,9 @@ class Matching:
             if len(found) == len(again) > 1 and len({met.line for met in found}) == 1:
                 made += self._in_a_loop(found, again)
                 continue
+            if _slices(found, self.forward.recording.values[target]):
+                self.unmatched[found[0].name] = None
+                continue
             made.append(self._claim(found[-1], [target], found[:-1]))
         for (_, *versions), found in self._versions.items():
             if len(found) == 1:
@@ -167,12 +177,27 @@ class Matching:
                     replace(self._claim(found[0], [versions[-1]], []), perhaps=_written_over(found[0], versions))
                 )
                 made.append(self._claim(found[-1], [versions[0]], []))
-        for (_, rounds), found in self._loops.items():
+        for rounds, found in self._rounds():
             if len(found) == len(rounds):
                 made += self._in_a_loop(found, rounds)
             else:
                 self.unmatched[found[0].name] = None
         return made
+
+    def _rounds(self) -> Iterator[tuple[tuple[int, ...], list[Met]]]:
+        """What a loop met, by the values that it may be the gradients of.
+
+        A cell that is called in a loop meets one each time: those of all its calls belong together.
+        """
+        calls: dict[tuple[str, str, tuple[int, ...]], list[Met]] = {}
+        for (frame, rounds), found in self._loops.items():
+            if len(found) == 1 < len(rounds):
+                function, _ = self.forward.recording.frames[frame]
+                calls.setdefault((function, found[0].name, rounds), []).append(found[0])
+            else:
+                yield rounds, found
+        for (_, _, rounds), found in calls.items():
+            yield rounds, found
 
     def _in_a_loop(self, found: Sequence[Met], rounds: Sequence[int]) -> list[Claim]:
         """The first gradient belongs to the last round, unless both loops go the same way."""
@@ -188,6 +213,14 @@ class Matching:
 
 def _written_over(met: Met, candidates: Sequence[int]) -> tuple[int, ...]:
     return tuple(candidates) if met.value.held is None else ()
+
+
+def _slices(found: Sequence[Met], target: Value) -> bool:
+    """Whether a loop over an axis of the target made them, dA of A[n] in round n: none of them is the gradient of A."""
+    shape = target.content.shape
+    rounds = [shape[:axis] + shape[axis + 1 :] for axis in (0, len(shape) - 1) if shape and shape[axis] == len(found)]
+    lines = {met.line for met in found}
+    return len(found) > 1 and len(lines) == 1 and all(met.value.content.shape in rounds for met in found)
 
 
 def _parted(target: Value, value: Value) -> bool:

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from torchbasics.check.options import Options
+from torchbasics.check.program.aside import set_aside
 from torchbasics.check.program.epsilon import without_guards
 from torchbasics.check.program.find import Plan
 from torchbasics.check.program.findings import Findings
 from torchbasics.check.program.inputs import candidates
 from torchbasics.check.program.judge import Judged, judge, scale_of, trace_of
 from torchbasics.check.program.known import judge_forward
+from torchbasics.check.program.matching import Claim
 from torchbasics.check.program.moved import judge_by_differences
 from torchbasics.check.program.recorded import NotRepeatable, Run, Unchecked, parameters, run
 from torchbasics.check.program.rounds import together
@@ -139,6 +141,7 @@ def _report(checked: Run, how: str) -> tuple[Report, list[str], bool]:
     try:
         trace = trace_of(checked)
         scale, reading = scale_of(checked, trace)
+        reading, aside = set_aside(checked, trace, scale, reading)
         judged, swept = judge(checked, trace, scale, reading)
         findings, flows = Findings(checked, scale, swept, trace), swept.gradients
         true = sweep(trace, [], {}, scale, checked.upstream).gradients
@@ -150,7 +153,7 @@ def _report(checked: Run, how: str) -> tuple[Report, list[str], bool]:
         except Exception as error:
             failed = where_it_failed(error, checked.program.path)
             raise Unchecked(f"it can't be traced ({reason}), and fails a little beside its inputs ({failed})") from None
-        findings, flows, flat = Findings(checked, scale, None, None), {}, False
+        findings, flows, flat, aside = Findings(checked, scale, None, None), {}, False, []
     report.quantities = together([(one.arrived.claim, findings.quantity(one)) for one in judged])
     if checked.failure:
         report.quantities.append(findings.failed())
@@ -160,7 +163,7 @@ def _report(checked: Run, how: str) -> tuple[Report, list[str], bool]:
     if any(report.wrong):
         report.verdict = "wrong"
     report.convention = _convention(checked, judged, scale.factor)
-    report.notes += [*_overall(checked, judged), *_kept_back(checked, judged)]
+    report.notes += [*_overall(checked, judged), *_kept_back(checked, judged), *_aside(aside)]
     missing = _missing(checked, judged, flows)
     if missing and not checked.failure:
         says = f"no gradient is recognised for {', '.join(missing)}"
@@ -257,6 +260,17 @@ def _overall(checked: Run, judged: list[Judged]) -> list[str]:
         return [f"final gradients that come out wrong: {', '.join(f'd{labels[one.arrived.target]}' for one in wrong)}"]
     cancel = ": the mistakes cancel" if len(mistaken) > 1 else ""
     return [f"the final gradients come out right all the same{cancel}"]
+
+
+def _aside(claims: list[Claim]) -> list[str]:
+    """What was not judged, by the names in the program."""
+    if not claims:
+        return []
+    names = ", ".join(dict.fromkeys(claim.name for claim in claims))
+    return [
+        f"not judged: {names}, of what changes in a loop, so that there is more than one moment for its gradient; what "
+        "is computed from it is judged by itself"
+    ]
 
 
 def _kept_back(checked: Run, judged: list[Judged]) -> list[str]:

@@ -110,7 +110,7 @@ def run(program: Program, plan: Plan, inputs: Mapping[str, Any], seed: int) -> R
     if plan.backward is not None:
         recording.settle()
         recording.freeze()
-    _finite(recording, end)
+    _finite(recording, end, outcome)
     if arguments and outcome.J is None:
         upstream = _cotangents(plan, outcome, arguments, seed)
         as_given = {arguments[name]: plain(value) for name, value in upstream.items()}
@@ -203,9 +203,12 @@ def parameters(checked: Run) -> Iterator[int]:
                 yield value.index
 
 
-def _finite(recording: Recording, end: int) -> None:
+def _finite(recording: Recording, end: int, outcome: Outcome) -> None:
+    """Raises `Unchecked` for a value that is not finite; -inf that ends nowhere may hide a score from a softmax."""
+    ends = [plain(end) for end in (outcome.J, *outcome.outputs) if end is not None and is_float(end)]
+    hidden = bool(ends) and all(np.isfinite(end).all() for end in ends)
     for value in recording.values:
-        if not np.isfinite(value.content).all():
+        if not (np.isfinite(value.content) | (hidden & (value.content == -np.inf))).all():
             index = tuple(int(i) for i in np.argwhere(~np.isfinite(value.content))[0])
             what = "NaN" if np.isnan(value.content[index]) else "an infinity"
             name = value.names[0][0] if value.names else "a value"

@@ -50,6 +50,9 @@ def sizes(generator: np.random.Generator, options: Options, depth: int, layout: 
     sizes["L"] = max(int(name[1:]) for name in sizes if re.fullmatch(r"n\d+", name))
     for name in ("n_a", "T", "n_y", "n_H", "n_W", "n_C_prev", "n_C", "n_c"):
         sizes[name] = next(many, 0) or int(generator.integers(12, 20))
+    # Every step in time is a cell to be judged: the smallest number that nothing else in such a network has.
+    beside = {n for name, n in sizes.items() if re.fullmatch(r"m|n\d+|n_[ayc]", name)}
+    sizes["T"] = next(T for T in range(3, 20) if T not in beside)
     return sizes
 
 
@@ -67,16 +70,27 @@ def following(sizes: Mapping[str, int], shapes: Mapping[int, tuple[int, int]], l
     return dict(sizes)
 
 
+GATES = "fiucorzhg"
+"""An LSTM's forget, input or update and output gates, its candidate c or g; a GRU's update u or z, reset r, c or h."""
+
+
 def over_time(sizes: Mapping[str, int], keys: frozenset[str]) -> dict[str, tuple[int, ...]]:
     """The shapes in a network over time by name, where the keys that it reads are such a network's."""
     n_a, n_x, n_y, m = sizes["n_a"], sizes["n0"], sizes["n_y"], sizes["m"]
     shapes = {"Wax": (n_a, n_x), "Waa": (n_a, n_a), "Wya": (n_y, n_a), "ba": (n_a, 1), "by": (n_y, 1),
               "a0": (n_a, m), "Wxh": (n_a, n_x), "Whh": (n_a, n_a), "Why": (n_y, n_a), "bh": (n_a, 1)}  # fmt: skip
-    if {"Wf", "Wo"} <= keys:
-        gates = {f"W{gate}": (n_a, n_a + n_x) for gate in "fiuco"} | {f"b{gate}": (n_a, 1) for gate in "fiuco"}
-        states = dict.fromkeys(("a_prev", "c_prev", "a0", "c0"), (n_a, m))
+    if {"Wf", "Wo"} <= keys or ("Wr" in keys and keys & {"Wu", "Wz"}):
+        gates = {f"W{gate}": (n_a, n_a + n_x) for gate in GATES} | {f"b{gate}": (n_a, 1) for gate in GATES}
+        states = dict.fromkeys(("a_prev", "h_prev", "c_prev", "a0", "h0", "c0"), (n_a, m))
         shapes |= {**gates, **states, "Wy": (n_y, n_a), "xt": (n_x, m)}
     # b_h and b_y may be a network's of two layers.
     if not keys & (shapes.keys() - {"bh", "by"}):
         return {}
     return {"a_prev": (n_a, m), "xt": (n_x, m), **shapes}
+
+
+def over_rows(sizes: Mapping[str, int], gates: int) -> dict[str, tuple[int, ...]]:
+    """The same where examples are rows: x (N, T, D) Wx (D, gates H) + h Wh (H, gates H) + b, the gates side by side."""
+    H, D, N = sizes["n_a"], sizes["n0"], sizes["m"]
+    states = dict.fromkeys(("h0", "c0", "prev_h", "prev_c", "h_prev", "c_prev"), (N, H))
+    return {"x": (N, sizes["T"], D), "Wx": (D, gates * H), "Wh": (H, gates * H), "b": (gates * H,), **states}

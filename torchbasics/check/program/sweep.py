@@ -7,6 +7,7 @@ user has a gradient of their own, that one is passed on in its place, so that a 
 """
 
 from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,9 @@ class Arrived:
     inner: int | None = None
     """Which unnamed step of what the target is made from it is the gradient of, where it is that."""
 
+    outer: Array | None = None
+    """What arrived at the target itself then."""
+
     @property
     def place(self) -> tuple[int, int | None]:
         """Where it belongs."""
@@ -50,6 +54,9 @@ class Swept:
 
     passed: dict[int, Tensor]
     """What was passed on at every cut: the user's own gradient where there is one."""
+
+    within: dict[int, frozenset[int]]
+    """Of what a cell hands on and uses itself, the cell's values that are left out of its gradient; see `Claim`."""
 
 
 @dataclass(frozen=True)
@@ -91,37 +98,75 @@ def sweep(
         for candidate in [settled[claim.key][0]] if settled is not None else claim.candidates:
             waiting.setdefault(candidate, []).append(claim)
     claimed = {id(cut.leaf) for cut in trace.cuts if cut.value in waiting}
+    within = {claim.candidates[0]: claim.within for claim in claims if claim.within}
+    left_out = _LeftOut(trace, within)
     arrived: list[Arrived] = []
     everything: dict[int, Array] = {}
     passed: dict[int, Tensor] = {}
     done: set[tuple[int, int]] = set()
     for cut in reversed(trace.cuts):
         gradient = torch.zeros_like(cut.leaf) if cut.leaf.grad is None else cut.leaf.grad
-        everything[cut.value] = gradient.numpy().copy()
+        inside = left_out.of(cut.value)
+        everything[cut.value] = gradient.numpy() + (0.0 if inside is None else inside.numpy())
         factor = scale.of(cut.value)
+        meant: tuple[int, Tensor, Tensor] | None = None
         for claim in waiting.get(cut.value, ()):
             if claim.key in done:
                 continue
-            yours, reference = contents[claim.value], np.asarray(everything[cut.value] * factor)
+            yours, reference = contents[claim.value], np.asarray(gradient.numpy() * factor)
             last = settled is not None or claim.candidates[0] == cut.value
             if not last and not _alike(yours, reference, tolerance):
                 continue
             done.add(claim.key)
             inner = None if settled is None else settled[claim.key][1]
             if inner is not None or (settled is None and not _alike(yours, reference, tolerance)):
-                within = _inside(cut, gradient, claimed)
+                steps = _inside(cut, gradient, claimed)
                 if settled is None:
-                    inner = _equal_inside(within, np.asarray(yours / factor), tolerance)
-                if inner is not None and inner in within:
-                    arrived.append(Arrived(claim, cut.value, np.asarray(within[inner].numpy() * factor), yours, inner))
+                    inner = _equal_inside(steps, np.asarray(yours / factor), tolerance)
+                if inner is None and settled is None and claim.preactivation:
+                    inner = _before(steps, yours)
+                if inner is not None and inner in steps:
+                    arrived.append(
+                        Arrived(claim, cut.value, np.asarray(steps[inner].numpy() * factor), yours, inner, reference)
+                    )
+                    if claim.preactivation and yours.shape == tuple(steps[inner].shape) and np.isfinite(yours).all():
+                        meant = inner, torch.from_numpy(np.asarray(yours / factor)), steps[inner]
                     continue
             arrived.append(Arrived(claim, cut.value, reference, yours))
             if yours.size == reference.size and np.isfinite(yours).all() and _squeezed(yours) == _squeezed(reference):
                 gradient = torch.from_numpy(np.asarray(yours.reshape(reference.shape) / factor))
         passed[cut.value] = gradient.clone()
         if cut.computed is not None and cut.computed.requires_grad:
-            cut.computed.backward(gradient, retain_graph=True)
-    return Swept(arrived, everything, passed)
+            with left_out.by(cut.value), _passing_on(cut, meant):
+                cut.computed.backward(gradient if inside is None else gradient + inside, retain_graph=True)
+    used = {handed: inner for handed, inner in within.items() if (own := left_out.of(handed)) is not None and own.any()}
+    return Swept(arrived, everything, passed, used)
+
+
+class _LeftOut:
+    """What flows within a cell into what it hands on, apart from what flows there from outside."""
+
+    def __init__(self, trace: Trace, within: Mapping[int, frozenset[int]]) -> None:
+        self.leaves = {cut.value: cut.leaf for cut in trace.cuts if cut.value in within}
+        self.within = within
+        self.gradients: dict[int, Tensor] = {}
+
+    def of(self, value: int) -> Tensor | None:
+        """What has flowed into the value from within its cell."""
+        return self.gradients.get(value)
+
+    @contextmanager
+    def by(self, value: int) -> Iterator[None]:
+        """What flows back from the value meanwhile is kept apart where the two are of one cell."""
+        kept = {handed: self.leaves[handed].grad for handed, inner in self.within.items() if value in inner}
+        for handed in kept:
+            self.leaves[handed].grad = None
+        yield
+        for handed, before in kept.items():
+            gradient = self.leaves[handed].grad
+            if gradient is not None:
+                self.gradients[handed] = gradient + self.gradients.get(handed, 0.0)
+            self.leaves[handed].grad = before
 
 
 def paths(trace: Trace, target: int, swept: Swept, scale: Scale, upstream: Mapping[int, Array]) -> dict[int, Array]:
@@ -134,8 +179,11 @@ def paths(trace: Trace, target: int, swept: Swept, scale: Scale, upstream: Mappi
     starts += [(-1, end, cotangent) for end, cotangent in _ends(trace, scale, upstream)]
     parts: dict[int, Array] = {}
     for value, computed, cotangent in starts:
+        if value in swept.within.get(target, ()):
+            continue
         if value != target and computed is not None and computed.requires_grad:
-            part = _flow(trace, computed, cotangent, target, ends)
+            through = {handed for handed, inner in swept.within.items() if value in inner}
+            part = _flow(trace, computed, cotangent, target, ends - through)
             if part is not None and part.any():
                 parts[value] = np.asarray(part * scale.of(target)) + parts.get(value, 0.0)
     return parts
@@ -163,18 +211,50 @@ def _flow(trace: Trace, start: Tensor, cotangent: Tensor, target: int, ends: set
     return None
 
 
-def _inside(cut: Cut, gradient: Tensor, claimed: Set[int]) -> dict[int, Tensor]:
-    """The gradient of every unnamed step that the value was computed by, in the order of the graph, and of what it was
-    computed from (by negative numbers), unless that is claimed itself."""
-    if cut.computed is None or cut.computed.grad_fn is None:
-        return {}
-    nodes = [cut.computed.grad_fn]
+def _before(steps: Mapping[int, Tensor], yours: Array) -> int | None:
+    """Which of the steps is what an activation is applied to: what has a name, or else the first before the last."""
+    fitting = [index for index, gradient in steps.items() if tuple(gradient.shape) == yours.shape]
+    named = [index for index in fitting if index < 0]
+    return next(iter(named or sorted(fitting)), None)
+
+
+@contextmanager
+def _passing_on(cut: Cut, meant: tuple[int, Tensor, Tensor] | None) -> Iterator[None]:
+    """While the cut's gradient flows back, the user's own takes the place of that of one step inside."""
+    if meant is None or cut.computed is None or cut.computed.grad_fn is None:
+        yield
+        return
+    index, yours, right = meant
+    nodes = _nodes(cut.computed.grad_fn)
+    if index > 0:
+        handle = nodes[index].register_prehook(lambda gradients: (yours, *gradients[1:]))
+        yield
+        handle.remove()
+        return
+    yield
+    leaf = _leaves_of(nodes)[-index - 1]
+    if leaf.grad is not None:
+        leaf.grad = leaf.grad + (yours - right)
+
+
+def _nodes(last: Node) -> list[Node]:
+    """The steps that a value was computed by, the last first, but for where they start."""
+    nodes = [last]
     seen = set(nodes)
     for node in nodes:
         for after, _ in node.next_functions:
             if after is not None and after not in seen and "AccumulateGrad" not in after.name():
                 seen.add(after)
                 nodes.append(after)
+    return nodes
+
+
+def _inside(cut: Cut, gradient: Tensor, claimed: Set[int]) -> dict[int, Tensor]:
+    """The gradient of every unnamed step that the value was computed by, in the order of the graph, and of what it was
+    computed from (by negative numbers), unless that is claimed itself."""
+    if cut.computed is None or cut.computed.grad_fn is None:
+        return {}
+    nodes = _nodes(cut.computed.grad_fn)
     found: dict[int, Tensor] = {}
 
     def keep(index: int, outputs: tuple[Tensor | None, ...]) -> None:
@@ -184,7 +264,8 @@ def _inside(cut: Cut, gradient: Tensor, claimed: Set[int]) -> dict[int, Tensor]:
     handles = [
         node.register_hook(lambda inputs, outputs, index=index: keep(index, outputs))
         for index, node in enumerate(nodes)
-        if index
+        # What 1 / (1 + exp(-z)) has inside is a -z, whose gradient nobody means.
+        if index and not node.name().startswith("Neg")
     ]
     inputs = _leaves_of(nodes)
     gradients = torch.autograd.grad(cut.computed, inputs, gradient, retain_graph=True, allow_unused=True)

@@ -16,6 +16,9 @@ import copy
 import sys
 from typing import Any, Protocol, runtime_checkable
 
+KEEPING = ("append", "extend", "insert", "update", "setdefault", "save_for_backward")
+"""The methods of lists, dicts and torch's ctx that keep what they are given as it is."""
+
 
 @runtime_checkable
 class Tape(Protocol):
@@ -135,9 +138,13 @@ class _Taps(ast.NodeTransformer):
         return node
 
     def visit_Expr(self, node: ast.Expr) -> list[ast.stmt]:
-        """np.add.at(dW, i, dZ), grads.update(...), np.copyto(Z, ...): a call may write what it is given."""
+        """np.add.at(dW, i, dZ), grads.update(...), np.copyto(Z, ...): a call may write what it is given; only
+        caches.append(Z) writes nothing into Z."""
         if self.local is None or not isinstance(node.value, ast.Call):
             return [node]
+        function = node.value.func
+        if isinstance(function, ast.Attribute) and function.attr in KEEPING:
+            return [node, *self._after(node, _roots(function))]
         given = [*node.value.args, *(keyword.value for keyword in node.value.keywords), node.value.func]
         return [node, *self._after(node, [(name, False) for value in given for name, _ in _roots(value)])]
 

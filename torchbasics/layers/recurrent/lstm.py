@@ -65,26 +65,26 @@ class LSTM(Recurrent):
         """dz of every gate, from da<t> = dA<t> + Waa^T dz<t+1> and dc<t>."""
         X, a, kept = self.caches[way]
         W_i, W_f, W_c, W_o = self.get_parameter("Waa" + way).chunk(4)
-        onward, dc = X.new_zeros(a.shape[1:]), X.new_zeros(a.shape[1:])
+        dz, dc = X.new_zeros(4, *a.shape[1:]), X.new_zeros(a.shape[1:])
         for steps, (gates, c_prev, tanh_c) in reversed([*zip(self.stretches(X), kept, strict=True)]):
             Gamma_i, Gamma_f, c_tilde, Gamma_o = gates
-            dZ, through_a = torch.empty_like(gates), torch.empty_like(tanh_c)
+            dZ, through_a, a_next = torch.empty_like(gates), torch.empty_like(tanh_c), a[1:][steps]
             dZ_i, dZ_f, dZ_c, dZ_o = dZ
-            # At first what dz is a multiple of dc by, or of da, at all of these steps at once.
+            # At first what dz is a multiple of dc by, or of da, at all of these steps at once. No square is needed:
+            # Gamma_i * c_tilde is there for dz_i, and Gamma_o * tanh(c) is a.
             torch.mul(c_tilde, Gamma_i, out=dZ_i)
+            torch.addcmul(Gamma_i, dZ_i, c_tilde, value=-1, out=dZ_c)
             rest(dZ_i, Gamma_i, out=dZ_i)
             torch.mul(c_prev, Gamma_f, out=dZ_f)
             rest(dZ_f, Gamma_f, out=dZ_f)
-            rest(Gamma_i, c_tilde**2, out=dZ_c)
-            rest(a[1:][steps], Gamma_o, out=dZ_o)  # a = Gamma_o * tanh(c)
-            rest(Gamma_o, tanh_c**2, out=through_a)
+            rest(a_next, Gamma_o, out=dZ_o)
+            torch.addcmul(Gamma_o, a_next, tanh_c, value=-1, out=through_a)
             dA_steps = dA[steps].contiguous()
             for t in reversed(range(len(tanh_c))):
-                da = dA_steps[t] + onward
+                da = torch.addmm(dA_steps[t], dz[0], W_i).addmm_(dz[1], W_f).addmm_(dz[2], W_c).addmm_(dz[3], W_o)
                 dc.addcmul_(da, through_a[t])
                 dZ[:3, t] *= dc
                 dZ_o[t] *= da
                 dc *= Gamma_f[t]
-                onward = dZ_i[t] @ W_i
-                onward.addmm_(dZ_f[t], W_f).addmm_(dZ_c[t], W_c).addmm_(dZ_o[t], W_o)
+                dz = dZ[:, t]
             yield steps, [dZ_i, dZ_f, dZ_c, dZ_o], [dZ_i, dZ_f, dZ_c, dZ_o]

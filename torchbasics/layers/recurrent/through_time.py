@@ -46,7 +46,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from torchbasics.errors import InputError
-from torchbasics.layers.base import Layer, checked_lengths, parameter
+from torchbasics.layers.base import Layer, checked_lengths, parameter, positive_sizes
 
 # The sweeps go by stretches of steps: as many as have so many numbers in a, 1 MiB in float32. What is made of them is
 # still in the processor's cache when the products take it, and the products are large enough to be fast.
@@ -78,8 +78,7 @@ class Recurrent(Layer):
 
     def __init__(self, n_x: int, n_a: int, num_layers: int = 1, bidirectional: bool = False) -> None:
         super().__init__()
-        if num_layers < 1:
-            raise InputError(f"{type(self).__name__} got num_layers {num_layers}, expected 1 or more")
+        positive_sizes(type(self).__name__, n_x=n_x, n_a=n_a, num_layers=num_layers)
         self.n_x, self.n_a, self.num_layers, self.bidirectional = n_x, n_a, num_layers, bidirectional
         self.lengths: Tensor | None = None
         # By way, "" and "_back".
