@@ -218,7 +218,7 @@ def test_the_device_is_one_that_is_there_and_holds_the_dtype(monkeypatch: pytest
 
 def test_layers_that_no_memory_holds_are_refused(pictures: str) -> None:
     settings = small(pictures, layers=("60,100000000000,1",))
-    with pytest.raises(InputError, match="no memory for them; give smaller sizes"):
+    with pytest.raises(InputError, match="no memory for so many weights; give smaller sizes"):
         create(settings)
     assert not settings.runs_dir.exists()
 

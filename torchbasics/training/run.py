@@ -94,8 +94,8 @@ def create(config: TrainConfig) -> Run:
     try:
         network = initialise(build(config, inputs_of(data)).to(device, dtype), config.init, config.seed)
     except (RuntimeError, MemoryError, OverflowError) as error:
-        weights = sum(n * n_prev for n_prev, n in itertools.pairwise(config.sizes))
-        raise InputError(f"--layers with {weights:,} weights: no memory for them; give smaller sizes") from error
+        sizes = ",".join(map(str, config.sizes))
+        raise InputError(f"--layers {sizes}: no memory for so many weights; give smaller sizes") from error
     run = _assemble(folder, config, data, network)
     _make(folder)
     (folder / "config.json").write_text(json.dumps(config.to_dict(), indent=2) + "\n")

@@ -62,9 +62,9 @@ def _is_end(checked: Run, claim: Claim) -> bool:
 
 
 def _has_moments(checked: Run, claim: Claim) -> bool:
+    """Whether it is the gradient of what was filled after it was made, or of what has one name in every round."""
     value = checked.recording.values[claim.candidates[0]]
-    name = value.names[0][0] if value.names else ""
-    return value.first < value.cut or bool(name and len(checked.forward.named(name)) > 1)
+    return value.first < value.cut or checked.forward.labels[value.index].endswith(")")
 
 
 def tolerance_of(checked: Run) -> float:
