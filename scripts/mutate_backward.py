@@ -122,12 +122,16 @@ def mutants(path: str) -> Iterator[Mutant]:
         texts = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
         nodes = [node for node in nodes if id(node) not in texts]  # a message is not arithmetic
         values = {id(value) for node in nodes for value in _values(node) if not _is_record(value, records)}
+        # What a call gives is the same without out=, and only matters where nothing else is done with it.
+        stated = {id(part) for node in nodes if isinstance(node, ast.Expr) for part in ast.walk(node)}
         # The sign of a factor is the sign of its product: one mutant for both.
         factors = {id(side) for node in nodes if _is_product(node) for side in (node.left, node.right)}
         for node in nodes:
             whole = value_changes(node) if id(node) in values else ()
             for kind, replacement in (*changes(node), *whole):
                 if kind in ("sign", "factor 2") and _is_product(node) and id(node) in factors:
+                    continue
+                if kind == "out dropped" and id(node) not in stated:
                     continue
                 assert isinstance(node, ast.expr | ast.stmt)
                 text = splice(source, node, replacement)
@@ -157,7 +161,9 @@ def _values(node: ast.AST) -> Iterator[ast.expr]:
         case _:
             return
     for candidate in candidates:
-        if isinstance(candidate, ast.Call | ast.Attribute | ast.Name | ast.Subscript):
+        # Twice 0 is 0.
+        zeros = isinstance(candidate, ast.Call) and ast.unparse(candidate.func).endswith("zeros_like")
+        if isinstance(candidate, ast.Call | ast.Attribute | ast.Name | ast.Subscript) and not zeros:
             yield candidate
 
 
@@ -255,6 +261,8 @@ class Forks:
         self.finders: list[str] = []
         self.said, self.say = os.pipe()
         os.set_blocking(self.said, False)
+        # Whether a test fails without any change: then no mutant means anything.
+        self.red = False
         self.in_fork = False
 
     @pytest.hookimpl(tryfirst=True)
@@ -266,6 +274,8 @@ class Forks:
         with Progress(*columns, console=self.console, auto_refresh=False) as progress:
             task = progress.add_task("mutants", total=len(self.everything))
             for mutant in self.everything:
+                if self.red:
+                    break
                 while len(running) >= self.jobs:
                     self._reap(running)
                     progress.update(task, advance=1, refresh=True)
@@ -314,6 +324,7 @@ class Forks:
         if code == pytest.ExitCode.OK:
             self.survivors.append(mutant)
         elif code in (pytest.ExitCode.TESTS_FAILED, -signal.SIGXCPU, -signal.SIGKILL):
+            self.red |= mutant.kind == "none"
             # Another fork's line may have come with this one's, and nothing be left.
             with contextlib.suppress(BlockingIOError):
                 self.finders += os.read(self.said, 2**16).decode().splitlines()

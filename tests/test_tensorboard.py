@@ -509,7 +509,7 @@ def test_cost_curves_draw_the_log() -> None:
     steps = [Step(0, (0.7, 0.7), 0.0), Step(1, (0.5, 0.5 + 2**-20), 1e-9), Step(2, (0.25, 0.25 - 2**-30), 1e-9)]
     figure = pictures.cost_curves(["manual", "torch"], steps, "deep on digits")
     cost, difference = figure.axes
-    assert cost.get_title() == "deep on digits"
+    assert cost.get_title() == "deep\non digits"
     assert [line.get_label() for line in cost.lines] == ["manual", "torch"]
     assert [text.get_text() for text in cost.get_legend().get_texts()] == ["manual", "torch"]
     for k, line in enumerate(cost.lines):

@@ -385,7 +385,8 @@ class GroupNorm(Norm):
         grouped = [values.unflatten(0, (self.groups, -1)).unsqueeze(2) for values in (dZ, self.Z, dZ_tilde)]
         statistics = [values.T.view(self.groups, *ones, m) for values in (self.mu, self.r)]
         gamma, pixels = self.gamma.view(self.groups, -1, *ones), tuple(range(2, len(ones) + 1))
-        K, dgamma, dbeta = grouped[0][0, ..., 0].numel(), torch.zeros_like(gamma), torch.zeros_like(gamma)
+        K = dZ[..., 0].numel() // self.groups
+        dgamma, dbeta = torch.zeros_like(gamma), torch.zeros_like(gamma)
         for out, z, d, mu, r in _blocks(*grouped, *statistics):
             # Of each channel the sums over its pixels of dZ_tilde * Z_norm, which is r (Z - mu), and of dZ_tilde.
             products = r * torch.sub(z, mu, out=out).mul_(d).sum(dim=pixels, keepdim=True)

@@ -32,7 +32,8 @@ def cost_curves(engines: Sequence[str], steps: Sequence[Step], title: str) -> Fi
     for k, name in enumerate(engines):
         J = [step.costs[k] for step in steps]
         cost.plot(iterations, J, label=name, color=COLOURS[name], linestyle=DASHES[name], linewidth=2)
-    cost.set_title(title, parse_math=False)
+    # The data and how it descends go to a line of their own: the whole is wider than the picture.
+    cost.set_title(title.replace(" on ", "\non ", 1), parse_math=False, fontsize=10)
     cost.set_ylabel("cost J")
     cost.grid(alpha=0.3)
     cost.legend(frameon=False)
