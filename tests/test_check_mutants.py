@@ -154,9 +154,9 @@ def test_the_course_difference_reads_another_shape_as_the_same() -> None:
 @pytest.mark.parametrize(
     "what",
     [
-        ("mutants", "pairs", "--every", "60"),
+        ("mutants", "pairs", "--every", "90"),
         ("right", "proofs", "--draws", "1", "--programs", "logistic", "l_layer", "dropout", "units"),
-        ("others", "--every", "40", "--programs", "logistic", "units"),
+        ("others", "--every", "80", "--programs", "logistic", "units"),
     ],
 )
 def test_a_sample_reaches_every_bar(what: tuple[str, ...]) -> None:

@@ -22,7 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "initialisation": {"layers", "losses", "network"},
     "models": {"layers", "losses", "network", "initialisation"},
     "training": {"layers", "losses", "network", "initialisation", "models", "optim", "data", "regularisation"},
-    "check": {"logistic", "layers", "losses", "network", "regularisation"},
+    "check": {"logistic", "layers", "losses", "models", "network", "regularisation"},
     "bench": {"layers"},
     "testing": {"check"},
     "pytest_plugin": {"testing"},
