@@ -292,3 +292,32 @@ def test_a_layer_in_use_within_a_network_that_trains_is_so_in_the_twin(frozen: L
     assert twin.training
     network.train()
     assert (network(X) - twin(X.T).T).abs().max() > 1e-3
+
+
+class Block(Layer):
+    """A layer of one's own, around another, whose twin knows nothing of training and use."""
+
+    symbol = "A"
+
+    def __init__(self, part: Layer) -> None:
+        super().__init__()
+        self.part = part
+
+    def forward(self, A_prev: torch.Tensor) -> torch.Tensor:
+        return self.part(A_prev)
+
+    def backward(self, dA: torch.Tensor) -> torch.Tensor:
+        return self.part.backward(dA)
+
+    def twin(self) -> nn.Module:
+        return nn.Sequential(self.part.twin())
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_the_twin_of_a_layer_around_another_is_in_its_mode(training: bool) -> None:
+    network = Network([Linear(3, 4), Block(BatchNorm1d(4)), Linear(4, 1)], SquaredError()).double()
+    g = generator(5)
+    randomise(network, g)
+    network.train(training)
+    X = torch.randn(3, 6, dtype=torch.float64, generator=g)
+    assert_close(network.twin()(X.T).detach().T, network(X), "A")

@@ -65,11 +65,13 @@ class Layer(nn.Module, ABC):
 
 
 def twin_of(layer: Layer) -> nn.Module:
-    """The layer's twin, in training or in use as the layer is; the parts of a composed one each as they are."""
+    """The layer's twin, in training or in use as the layer is.
+
+    The twin of a composed layer whose parts differ in that has made its parts' twins by this function, each as it is.
+    """
     twin = layer.twin()
-    if not any(isinstance(part, Layer) for part in layer.modules() if part is not layer):
-        twin.train(layer.training)
-    return twin
+    modes = {part.training for part in layer.modules() if isinstance(part, Layer)}
+    return twin.train(layer.training) if len(modes) == 1 else twin
 
 
 class FeaturesLast(nn.Module):

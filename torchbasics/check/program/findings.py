@@ -35,6 +35,9 @@ class Findings:
     diagnosed: dict[tuple[int, str], str] = field(default_factory=dict)
     """(line, name without its round) -> the first round whose cause was found: it stands for the others."""
 
+    flows: dict[tuple[int, int, bytes], Array | None] = field(default_factory=dict)
+    """What flows from one value to another for a cotangent, which the causes of many quantities ask for."""
+
     def quantity(self, judged: Judged) -> Quantity:
         """One line of the report."""
         arrived = judged.arrived
@@ -227,7 +230,11 @@ class Findings:
         def between(output: str, inner: str, cotangent: Array) -> Array | None:
             if self.trace is None or output not in by_label or inner not in by_label:
                 return None
-            return vjp(self.trace, by_label[output], by_label[inner], cotangent)
+            key = by_label[output], by_label[inner], cotangent.tobytes()
+            if key not in self.flows:
+                self.flows[key] = vjp(self.trace, by_label[output], by_label[inner], cotangent)
+            flow = self.flows[key]
+            return None if flow is None else flow.copy()
 
         parts: Mapping[str, Array] = {}
         if self.trace is not None and self.swept is not None:
