@@ -151,16 +151,10 @@ def test_the_course_difference_reads_another_shape_as_the_same() -> None:
     assert verdicts(transposed, 0) == {name: "course" in name for name in CHECKS}
 
 
-@pytest.mark.parametrize(
-    "what",
-    [
-        ("mutants", "pairs", "--every", "90"),
-        ("right", "proofs", "--draws", "1", "--programs", "logistic", "l_layer", "dropout", "units"),
-        ("others", "--every", "80", "--programs", "logistic", "units"),
-    ],
-)
-def test_a_sample_reaches_every_bar(what: tuple[str, ...]) -> None:
-    command = [sys.executable, "-m", "tests.mutants", "--jobs", "1", "--what", *what]
+def test_a_sample_of_the_others_reaches_every_bar() -> None:
+    # What else `python -m tests.mutants` does is tried below on a few programs, and whole in CI.
+    command = [sys.executable, "-m", "tests.mutants", "--jobs", "1", "--what", "others"]
+    command += ["--every", "80", "--programs", "logistic", "units"]
     run = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
 
