@@ -82,7 +82,10 @@ def assert_as_the_loops(layer: Layer, A_prev: Tensor, dZ: Tensor, Z: Tensor, loo
     assert_close(Z, right_Z.view(Z.shape), "Z", ulps)
     assert_close(dA_prev, right_dA_prev.view(dA_prev.shape), "dA_prev", ulps)
     assert_close(dW_of(layer), m_dW.view(layer.W.shape) / m, "dW", ulps)
-    assert_close(layer.b.grad, m_db.view(layer.b.shape) / m, "db", ulps)
+    # One channel's db is a single sum, which may cancel: a bound that goes by the terms, not by what is left of them.
+    terms = dZ.double().abs().sum(dim=tuple(range(1, dZ.ndim))).max() / m
+    off = (layer.b.grad.double() - m_db.view(layer.b.shape).double() / m).abs().max()
+    assert off <= ulps * torch.finfo(dZ.dtype).eps * terms, "db"
 
 
 @settings(max_examples=120, deadline=None)
