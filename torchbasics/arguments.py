@@ -24,11 +24,33 @@ def parse(commands: Mapping[str, type], arguments: Sequence[str], prog: str, des
     union: Any = functools.reduce(
         operator.or_, (Annotated[config, tyro.conf.subcommand(name)] for name, config in commands.items())
     )
+    command = arguments[0] if arguments and arguments[0] in commands else None
+    help_ = f"see {prog} {command + ' ' if command else ''}--help"
+    return _parse(union, arguments, prog, description, command, commands, help_)
+
+
+def parse_options(config: type, arguments: Sequence[str], prog: str, description: str) -> Any:
+    """The configuration of a program that has no commands, an instance of the dataclass `config`.
+
+    `--help` prints, and exits with 0. Raises `InputError` for arguments that don't fit.
+    """
+    return _parse(config, arguments, prog, description, prog, {prog: config}, f"see {prog} --help")
+
+
+def _parse(
+    form: Any,
+    arguments: Sequence[str],
+    prog: str,
+    description: str,
+    command: str | None,
+    commands: Mapping[str, type],
+    help_: str,
+) -> Any:
     panel = io.StringIO()
     try:
         with _unbroken_lines(arguments), contextlib.redirect_stderr(panel):
             return tyro.cli(
-                union,
+                form,
                 prog=prog,
                 description=description,
                 args=arguments,
@@ -37,7 +59,7 @@ def parse(commands: Mapping[str, type], arguments: Sequence[str], prog: str, des
     except SystemExit as exit:
         if exit.code in (0, None):
             raise
-        raise InputError(_one_line(panel.getvalue(), commands, arguments)) from None
+        raise InputError(_one_line(panel.getvalue(), command, commands, help_)) from None
 
 
 @contextlib.contextmanager
@@ -55,14 +77,11 @@ def _unbroken_lines(arguments: Sequence[str]) -> Iterator[None]:
             os.environ["COLUMNS"] = before
 
 
-def _one_line(panel: str, commands: Mapping[str, type], arguments: Sequence[str]) -> str:
+def _one_line(panel: str, command: str | None, commands: Mapping[str, type], help_: str) -> str:
     """What tyro's panel comes to: the argument, what was given, what would have been right."""
     # A panel has a border, which is ASCII on a terminal that has nothing better, and rules between its parts.
     rows = [row.strip("│| ") for row in panel.splitlines()[1:-1]]
     message = " ".join(row for row in rows if row.strip("─-"))
-    command = arguments[0] if arguments and arguments[0] in commands else None
-    help_ = f"see torchbasics {command + ' ' if command else ''}--help"
-
     if match := re.match(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*?)\)", message):
         given, argument, choices = match.groups()
         known = [choice for choice in re.findall(r"'(.*?)'", choices) if choice != "None"]

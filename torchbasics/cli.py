@@ -10,19 +10,15 @@
 | 141 | whoever read the output closed it before its end |
 """
 
-import errno
-import io
-import os
 import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import tyro
 
-from torchbasics import __version__
+from torchbasics import __version__, exits
 from torchbasics.arguments import parse
 from torchbasics.check.config import CheckConfig
 from torchbasics.errors import InputError
@@ -126,47 +122,10 @@ DESCRIPTION = """The networks of the Neural Networks and Deep Learning notes, ha
 'torchbasics train' alone trains a deep network on handwritten digits with both engines."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command that the arguments (by default the process's own) name, and exit."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # What the terminal can't show, such as a file's name in other letters, must not end a run.
-        sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
-            code = _run(sys.argv[1:] if arguments is None else list(arguments))
-            sys.stdout.flush()
-            sys.exit(code)
-    except InputError as error:
-        # A file's name can hold anything, also what would end the line or move the cursor.
-        line = "".join(letter if letter.isprintable() else "?" for letter in str(error))
-        print(f"torchbasics: {line}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:
-        # Whoever read our output has closed it. Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
-    except OSError as error:
-        # What can't be printed, on a full disk, must not leave with the exit code of a verdict.
-        if error.errno != errno.ENOSPC:
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print(f"torchbasics: the output can't be written: {error.strerror}", file=sys.stderr)
-        sys.exit(2)
-
-
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    """One line, without the place in our code that Python's own form of it shows."""
-    print(f"torchbasics: {message}", file=sys.stderr)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    exits.run(lambda: _run(given))
 
 
 def _run(arguments: list[str]) -> int:
