@@ -15,6 +15,11 @@ import tyro
 from torchbasics.errors import InputError, nearest
 
 
+def left_out(metavar: str, default: str) -> Any:
+    """An argument whose value, when it is left out, depends on others: its help says on what."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {default})")
+
+
 def parse(commands: Mapping[str, type], arguments: Sequence[str], prog: str, description: str) -> Any:
     """The configuration that the arguments describe, an instance of one of the commands' dataclasses.
 

@@ -3,16 +3,13 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
+from torchbasics.arguments import left_out
 from torchbasics.check.options import Options
 from torchbasics.errors import InputError
-
-
-def _left_out(metavar: str, default: str) -> Any:
-    return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {default})")
 
 
 @dataclass(frozen=True)
@@ -30,19 +27,19 @@ class CheckConfig:
     ] = ()
     """Python files or notebooks with a forward, a cost and a hand-derived backward, in NumPy or torch."""
 
-    forward: Annotated[str | None, _left_out("NAME", "found by its name")] = None
+    forward: Annotated[str | None, left_out("NAME", "found by its name")] = None
     """The function that computes the predictions, or everything."""
 
-    cost: Annotated[str | None, _left_out("NAME", "found by its name")] = None
+    cost: Annotated[str | None, left_out("NAME", "found by its name")] = None
     """The function that computes J."""
 
-    backward: Annotated[str | None, _left_out("NAME", "found by its name")] = None
+    backward: Annotated[str | None, left_out("NAME", "found by its name")] = None
     """The function that computes the gradients."""
 
-    shape: Annotated[tuple[str, ...], _left_out("NAME=N,N...", "the file's, or drawn")] = ()
+    shape: Annotated[tuple[str, ...], left_out("NAME=N,N...", "the file's, or drawn")] = ()
     """Shapes of inputs and parameters, such as W1=5,4 X=4,7. Give it after the files."""
 
-    layers: Annotated[tuple[str, ...] | None, _left_out("n_x,...,n_y", "the file's, or drawn")] = None
+    layers: Annotated[tuple[str, ...] | None, left_out("n_x,...,n_y", "the file's, or drawn")] = None
     """Layer sizes, such as 5,4,3,1."""
 
     seed: int = 0
@@ -51,16 +48,16 @@ class CheckConfig:
     dtype: Literal["float64", "float32"] = "float64"
     """Of the input values that are drawn."""
 
-    json: Annotated[Path | None, _left_out("OUT", "none")] = None
+    json: Annotated[Path | None, left_out("OUT", "none")] = None
     """Write everything that was found as JSON."""
 
-    html: Annotated[Path | None, _left_out("OUT", "none")] = None
+    html: Annotated[Path | None, left_out("OUT", "none")] = None
     """Write one self-contained page, with pictures of where the entries are wrong."""
 
-    run: Annotated[Path | None, _left_out("DIR", "none")] = None
+    run: Annotated[Path | None, left_out("DIR", "none")] = None
     """Write it for TensorBoard, to a folder that is new or empty."""
 
-    jobs: Annotated[int | None, _left_out("N", "one per processor")] = None
+    jobs: Annotated[int | None, left_out("N", "one per processor")] = None
     """Files checked at a time."""
 
     timeout: float = 60.0

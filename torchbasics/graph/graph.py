@@ -181,10 +181,8 @@ def _tensor(name: str, value: Any) -> Tensor:
     except (TypeError, ValueError, RuntimeError):
         raise InputError(f"{name} = {value!r}: expected a number, a tensor or lists of numbers") from None
     if not tensor.numel() or not tensor.isfinite().all():
-        raise InputError(
-            f"{name} has {'no numbers' if not tensor.numel() else 'a number that is not finite'}, expected "
-            "finite numbers, one or more"
-        )
+        lacks = "no numbers" if not tensor.numel() else "a number that is not finite"
+        raise InputError(f"{name} has {lacks}, expected finite numbers, one or more")
     return tensor
 
 
@@ -250,8 +248,8 @@ def _backward(nodes: Sequence[Node]) -> list[Edge]:
                 continue
             if not sent[place].isfinite().all():
                 raise InputError(
-                    f"d{nodes[-1].name}/d{parent.name} is not finite: {child.formula} has no derivative at {parent.name} = "
-                    f"{brief(parent.value)}; give other values"
+                    f"d{nodes[-1].name}/d{parent.name} is not finite: {child.formula} has no derivative at "
+                    f"{parent.name} = {brief(parent.value)}; give other values"
                 )
             bound = (8 + child.value.numel()) * U * sizes[place]
             off = (sent[place] - references[place]).abs()

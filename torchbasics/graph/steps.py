@@ -1,8 +1,8 @@
 """A graph in words, step by step: values forward, derivatives backward, and the chain rule written out for every leaf.
 
 For a leaf that reaches J along single numbers the chain is the product of the derivatives along its path,
-dJ/dc = dJ/dv dv/du du/dc, and the sum of such products where it is used several times. Beside it stands what J does when
-the leaf is nudged, which needs no derivative at all. Source: week 2, "Derivatives with a computation graph".
+dJ/dc = dJ/dv dv/du du/dc, and the sum of such products where it is used several times. Beside it stands what J does
+when the leaf is nudged, which needs no derivative at all. Source: week 2, "Derivatives with a computation graph".
 """
 
 from collections.abc import Iterator, Sequence
