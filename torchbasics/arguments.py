@@ -86,7 +86,8 @@ def _one_line(panel: str, command: str | None, commands: Mapping[str, type], hel
     """What tyro's panel comes to: the argument, what was given, what would have been right."""
     # A panel has a border, which is ASCII on a terminal that has nothing better, and rules between its parts.
     rows = [row.strip("│| ") for row in panel.splitlines()[1:-1]]
-    message = " ".join(row for row in rows if row.strip("─-"))
+    said = [row for row in rows if row.strip("─-")]
+    message = " ".join(said)
     if match := re.match(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*?)\)", message):
         given, argument, choices = match.groups()
         known = [choice for choice in re.findall(r"'(.*?)'", choices) if choice != "None"]
@@ -94,13 +95,15 @@ def _one_line(panel: str, command: str | None, commands: Mapping[str, type], hel
     if match := re.match(r"Error parsing (\S+?): ", message):
         kind = "a whole number" if "int" in message.split("Argument helptext")[0] else "a number"
         given = (
-            re.findall(r"'([^']*)'", message)[-1] if "from [" not in message else message.split("['")[1].split("']")[0]
+            re.findall(r"'([^']*)'", message)[-1]
+            if "from [" not in message
+            else message.split("['")[1].split("']")[0].replace("', '", " ")
         )
         return f"{match[1]} {given}: expected {kind}; {help_}"
     if match := re.match(r"Missing value for argument '(.*?)'", message):
         return f"{match[1]}: its value is missing; {help_}"
     if message.startswith("Missing from"):
-        return f"{command}: {rows[1]} is missing; {help_}"
+        return f"{command}: {said[1]} is missing; {help_}"
     if match := re.match(r"Unrecognized (?:or misplaced )?options: ([^\s,]+)", message):
         given = match[1]
         if command is None:

@@ -166,7 +166,8 @@ class _Reader:
     def computed(self, node: ast.expr, function: Callable[..., Any], *values: Any, **settings: Any) -> Any:
         """A traced value, or the number that comes of numbers."""
         if any(isinstance(value, fx.Proxy) for value in values):
-            return function(*values, **settings)
+            # Not called: torch's own check of its arguments would want tensors only.
+            return self.tracer.create_proxy("call_function", function, values, settings)
         try:
             number = float(function(*(torch.tensor(value, dtype=torch.float64) for value in values), **settings))
         except (RuntimeError, TypeError, IndexError) as error:

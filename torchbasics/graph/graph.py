@@ -117,6 +117,19 @@ class Graph:
             )
         self.edges = _backward(self.nodes)
 
+    def __str__(self) -> str:
+        """The account step by step."""
+        from torchbasics.graph.steps import steps
+
+        return steps(self)
+
+    def _repr_svg_(self) -> str:
+        """The picture, in a notebook."""
+        from torchbasics.graph.drawing import drawing
+        from torchbasics.graph.svg import svg
+
+        return svg(drawing(self))
+
     @property
     def leaves(self) -> list[Node]:
         """What is given."""
@@ -243,7 +256,8 @@ def _backward(nodes: Sequence[Node]) -> list[Edge]:
             continue
         sent, sizes = _sent_and_sizes(child, child.gradient)
         references = _autograd(child)
-        for place, parent in enumerate(child.arguments):
+        # From the last to the first here too, and the whole turned round at the end.
+        for place, parent in reversed(list(enumerate(child.arguments))):
             if not isinstance(parent, Node):
                 continue
             if not sent[place].isfinite().all():
@@ -270,7 +284,7 @@ def _sent_and_sizes(child: Node, dv: Tensor) -> tuple[tuple[Tensor, ...], tuple[
         sent = operation.backward(dv, child.value, *operands, **child.settings)
         # Of all of these only a product's terms can cancel.
         sized = [x.abs() for x in operands] if operation.name == "matmul" else operands
-        sizes = operation.backward(dv.abs(), child.value, *sized, **child.settings)
+        sizes = tuple(size.abs() for size in operation.backward(dv.abs(), child.value, *sized, **child.settings))
     else:
         slopes = operation.slopes(child.value, *operands)
         sent = tuple(dv * slope for slope in slopes)

@@ -54,8 +54,11 @@ def _value(name: str, text: str, generator: torch.Generator) -> Tensor:
         return torch.randn(shape, generator=generator, dtype=torch.float64)
     try:
         # Written out by the user: numbers and brackets, of which nothing is executed.
+        read = torch.tensor(ast.literal_eval(text))
         value = torch.tensor(ast.literal_eval(text), dtype=torch.float64)
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, OverflowError):
+        if read.dtype == torch.bool or read.is_complex():
+            raise TypeError
+    except (ValueError, SyntaxError, TypeError, RuntimeError, MemoryError, OverflowError):
         raise InputError(
             f"--at {name}={text[:60]}: expected a number, rows such as [[1,2],[3,4]], or randn(2,3)"
         ) from None
