@@ -25,7 +25,8 @@ from torchbasics.graph.drawing import Arrow, Box, Drawing, drawing
 from torchbasics.graph.layout import arrange, columns, spread
 from torchbasics.graph.mermaid import mermaid
 from torchbasics.graph.of_network import network_drawing
-from torchbasics.graph.svg import svg
+from torchbasics.graph.picture import FILLS, LARGEST, pixels
+from torchbasics.graph.svg import box_size, svg, text_width
 from torchbasics.initialisation import initialise
 from torchbasics.layers import Linear, ReLU, Sigmoid, Tanh
 from torchbasics.losses import SigmoidCrossEntropy
@@ -204,8 +205,10 @@ def test_a_wrong_layer_is_marked_at_its_gradient() -> None:
 
 
 def read(folder: Path) -> tuple[GraphDef, str]:
-    events = EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()
+    events = EventAccumulator(str(folder), size_guidance={"tensors": 0, "images": 0}).Reload()
     (tag,) = events.Tags()["tensors"]
+    (image,) = events.Images("graph")
+    assert min(image.width, image.height) > 100
     return events.Graph(), make_ndarray(events.Tensors(tag)[0].tensor_proto).item().decode()
 
 
@@ -229,6 +232,32 @@ def test_tensorboard_gets_the_graph_and_the_account(tmp_path: Path, capsys: pyte
     assert nodes["u"].attr["derivatives"].s == b"dJ/du = 3"
     for line in text.splitlines():
         assert line.strip() in told
+
+
+def test_the_image_shows_every_box_in_its_place() -> None:
+    drawn = drawing(computation_graph("3*(a+b*c)", a=5, b=3, c=2))
+    image = pixels(drawn).astype(int)
+    layout = arrange(
+        drawn, {box.key: box_size(box) for box in drawn.boxes}, [text_width(a.label or "") for a in drawn.arrows]
+    )
+    assert image.shape[:2] == (round(1.5 * layout.height), round(1.5 * layout.width))
+    for box in drawn.boxes:
+        x, y = layout.boxes[box.key]
+        width, height = box_size(box)
+        corner = image[round(1.5 * (y - height / 2 + 4)), round(1.5 * (x - width / 2 + 6))]
+        fill = FILLS[box.kind].lstrip("#")
+        assert corner.tolist() == [int(fill[k : k + 2], 16) for k in (0, 2, 4)], box.key
+    assert image[0, 0].tolist() == [255, 255, 255]
+
+
+def test_a_very_wide_graph_is_drawn_smaller_or_not_at_all() -> None:
+    def wide(boxes: int) -> Drawing:
+        return random_drawing([[0]] * boxes)
+
+    smaller = pixels(wide(330))
+    assert smaller is not None
+    assert LARGEST - 2 <= smaller.shape[1] <= LARGEST
+    assert pixels(wide(1500)) is None
 
 
 def test_names_and_shapes_in_tensorboard() -> None:

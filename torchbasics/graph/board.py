@@ -1,4 +1,6 @@
-"""A drawing in TensorBoard: its Graphs tab, where a node's panel has formula, value and derivatives; its Text tab."""
+"""A drawing in TensorBoard: as its own form of a graph, where a node's panel has formula, value and derivatives, in the
+Graphs tab; as a picture in Images; step by step in Text.
+"""
 
 import re
 from collections import defaultdict
@@ -15,6 +17,7 @@ from torch.utils.tensorboard.writer import FileWriter
 
 from torchbasics.errors import InputError
 from torchbasics.graph.drawing import Box, Drawing
+from torchbasics.graph.picture import pixels
 
 
 def graph_def(drawing: Drawing) -> GraphDef:
@@ -34,9 +37,12 @@ def refuse_used(folder: Path) -> None:
 
 
 def write(drawing: Drawing, text: str, folder: Path) -> None:
-    """Events for TensorBoard in a folder: the graph, and the account of its steps as text."""
+    """Events for TensorBoard in a folder: the graph, its picture, and the account of its steps as text."""
     writer = FileWriter(str(folder))
     writer.add_event(Event(graph_def=graph_def(drawing).SerializeToString()))
+    picture = pixels(drawing)
+    if picture is not None:
+        writer.add_summary(summary.image("graph", picture, dataformats="HWC"))
     # Four spaces before a line are Markdown's form of text that stays as it is.
     writer.add_summary(summary.text("steps", "\n".join(f"    {line}" for line in text.splitlines())))
     writer.close()

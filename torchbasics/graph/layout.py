@@ -122,16 +122,20 @@ def _ordered(
 ) -> list[list[Place]]:
     """The order within each column with the fewest crossings that the sweeps find."""
     best, fewest = ranks, _crossings(ranks, before)
+    where: dict[Place, float] = {}
+
+    def mean(place: Place) -> float:
+        near = neighbours[place]
+        return sum(where[n] for n in near) / len(near) if near else where[place]
+
     for sweep in range(SWEEPS):
+        if fewest == 0:
+            break
         ranks = [list(rank) for rank in ranks]
+        where = {place: k / max(1, len(rank) - 1) for rank in ranks for k, place in enumerate(rank)}
         for rank in ranks if sweep % 2 == 0 else reversed(ranks):
-            where = {place: k / max(1, len(r) - 1) for r in ranks for k, place in enumerate(r)}
-
-            def mean(place: Place, where: dict[Place, float] = where) -> float:
-                near = neighbours[place]
-                return sum(where[n] for n in near) / len(near) if near else where[place]
-
             rank.sort(key=mean)
+            where.update((place, k / max(1, len(rank) - 1)) for k, place in enumerate(rank))
         count = _crossings(ranks, before)
         if count < fewest:
             best, fewest = ranks, count

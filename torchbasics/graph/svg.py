@@ -36,10 +36,10 @@ STYLE = """
 
 def svg(drawing: Drawing) -> str:
     """The drawing, as an SVG element that may stand in a page or in a file."""
-    sizes = {box.key: _size(box) for box in drawing.boxes}
-    labels = [_width(arrow.label or "") for arrow in drawing.arrows]
+    sizes = {box.key: box_size(box) for box in drawing.boxes}
+    labels = [text_width(arrow.label or "") for arrow in drawing.arrows]
     layout = arrange(drawing, sizes, labels)
-    width, height = max(layout.width, _width(drawing.note) + 24), layout.height + LINE + 8
+    width, height = max(layout.width, text_width(drawing.note) + 24), layout.height + LINE + 8
     parts = [
         f'<svg class="torchbasics-graph" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
         f'width="{width:.0f}" height="{height:.0f}" role="img" aria-label="{escape(drawing.title)}">',
@@ -57,12 +57,14 @@ def svg(drawing: Drawing) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _width(text: str) -> float:
+def text_width(text: str) -> float:
+    """In pixels."""
     return LETTER * len(text)
 
 
-def _size(box: Box) -> Point:
-    return max(map(_width, (box.title, *box.lines))) + 20, LINE * (1 + len(box.lines)) + 12
+def box_size(box: Box) -> Point:
+    """Width and height in pixels."""
+    return max(map(text_width, (box.title, *box.lines))) + 20, LINE * (1 + len(box.lines)) + 12
 
 
 def _box(box: Box, at: Point, size: Point) -> str:
@@ -89,7 +91,7 @@ def _edge(points: Sequence[Point]) -> str:
 def _label(arrow: Arrow, at: Point) -> str:
     kind = "back" if arrow.agrees else "back wrong"
     said = (arrow.label or "") + ("" if arrow.agrees else " (autograd disagrees)")
-    width = _width(said) + 6
+    width = text_width(said) + 6
     return (
         f'<rect class="ground" x="{at[0] - width / 2:.1f}" y="{at[1] - LINE / 2:.1f}" width="{width:.1f}" '
         f'height="{LINE:g}"/><text class="{kind}" x="{at[0]:.1f}" y="{at[1] + 4:.1f}">{escape(said)}</text>'
