@@ -25,7 +25,7 @@ from torchbasics.graph.drawing import Arrow, Box, Drawing, drawing
 from torchbasics.graph.layout import arrange, columns, spread
 from torchbasics.graph.mermaid import mermaid
 from torchbasics.graph.of_network import network_drawing
-from torchbasics.graph.picture import FILLS, LARGEST, pixels
+from torchbasics.graph.picture import FILLS, pixels
 from torchbasics.graph.svg import box_size, svg, text_width
 from torchbasics.initialisation import initialise
 from torchbasics.layers import Linear, ReLU, Sigmoid, Tanh
@@ -250,14 +250,17 @@ def test_the_image_shows_every_box_in_its_place() -> None:
     assert image[0, 0].tolist() == [255, 255, 255]
 
 
-def test_a_very_wide_graph_is_drawn_smaller_or_not_at_all() -> None:
+def test_a_graph_too_wide_for_an_image_is_drawn_smaller_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     def wide(boxes: int) -> Drawing:
         return random_drawing([[0]] * boxes)
 
-    smaller = pixels(wide(330))
+    full = pixels(wide(12))
+    assert full is not None
+    monkeypatch.setattr("torchbasics.graph.picture.LARGEST", full.shape[1] // 2)
+    smaller = pixels(wide(12))
     assert smaller is not None
-    assert LARGEST - 2 <= smaller.shape[1] <= LARGEST
-    assert pixels(wide(1500)) is None
+    assert smaller.shape[1] == pytest.approx(full.shape[1] / 2, abs=2)
+    assert pixels(wide(60)) is None
 
 
 def test_names_and_shapes_in_tensorboard() -> None:

@@ -242,7 +242,7 @@ OPERATIONS = {
             _mean,
             lambda x, axis=None, keepdims=False: f"mean({x}{_settings(axis, keepdims)})",
             backward=_mean_back,
-            sent=lambda dv, x, axis=None, keepdims=False: (f"{dv}/n to every entry of {x}",),
+            sent=lambda dv, x, axis=None, keepdims=False: (f"1/n {dv} to every one of the n entries of {x}",),
         ),
         Operation(
             "max",

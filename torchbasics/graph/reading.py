@@ -97,8 +97,8 @@ class _Namer:
     """Gives every value a name of its own."""
 
     def __init__(self, own: Any, last: str | None) -> None:
-        # Names that the text has itself are not given to other values, nor w where it has w1.
-        self.reserved = {last, *(name.rstrip("0123456789'") for name in own)}
+        # Names that the text has itself are not given to other values, nor w where it has w1 or W.
+        self.reserved = {last, *(name.rstrip("0123456789'").lower() for name in own)}
         self.given: set[str] = set()
 
     def name(self, own: str | None) -> str:
