@@ -33,6 +33,20 @@ torch.set_num_threads(1)
 FONTS = TemporaryDirectory(prefix="torchbasics-fonts-")
 os.environ["MPLCONFIGDIR"] = FONTS.name
 
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have pytest-xdist hand the files out in the order below, not by how many tests each has: slow ones have few."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first, so that none is begun while the other processes have nothing left to do."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

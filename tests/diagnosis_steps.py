@@ -34,6 +34,9 @@ class Program:
 
     rounding: float = 2.0**-53
 
+    _runs: dict[str, tuple[dict[str, Tensor], dict[str, Tensor]]] = field(default_factory=dict, init=False)
+    """By the quantity cut off, for the diagnosis asks for dozens of vjps: kept from the first of them on."""
+
     @property
     def convention(self) -> float:
         return float(self.m) if self.notes else 1.0
@@ -57,11 +60,13 @@ class Program:
         return computed, going_on
 
     def vjp(self, output: str, of: str, cotangent: Array) -> Array | None:
-        computed, going_on = self.run(frozenset([of]))
+        if of not in self._runs:
+            self._runs[of] = self.run(frozenset([of]))
+        computed, going_on = self._runs[of]
         if output == of or not computed[output].requires_grad:
             return None
         weight = torch.from_numpy(np.array(cotangent, dtype=float).reshape(computed[output].shape))
-        (found,) = torch.autograd.grad(computed[output], going_on[of], weight, allow_unused=True)
+        (found,) = torch.autograd.grad(computed[output], going_on[of], weight, retain_graph=True, allow_unused=True)
         return None if found is None else found.numpy()
 
     def forward(self) -> dict[str, Array]:

@@ -14,7 +14,8 @@ from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from torchbasics.lessons.catalogue import chosen
-from torchbasics.lessons.lesson import PICTURE, VERDICT, Verdict, run
+from torchbasics.lessons.lesson import Verdict, run
+from torchbasics.lessons.results import PICTURE, VERDICT
 
 
 def script(name: str) -> ModuleType:

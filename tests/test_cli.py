@@ -120,6 +120,29 @@ print(json.dumps([said, sorted(heavy & sys.modules.keys())]))
     assert "alpha in W := W - alpha dW." in train_help
 
 
+@pytest.mark.parametrize(("own", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_are_told_to_sleep_while_they_wait_before_torch_is_there(own: str | None, expected: str) -> None:
+    script = """
+import os, sys
+
+class Asked:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            print(os.environ.get("OMP_WAIT_POLICY"))
+            sys.exit(7)
+
+sys.meta_path.insert(0, Asked())
+from torchbasics.cli import main
+assert os.environ.get("OMP_WAIT_POLICY") == OWN, "an import has changed it"
+sys.argv = ["torchbasics", "train"]
+main()
+""".replace("OWN", repr(own))
+    changed = {name: value for name, value in environment().items() if name != "OMP_WAIT_POLICY"}
+    changed |= {"OMP_WAIT_POLICY": own} if own else {}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=changed, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (7, f"{expected}\n", "")
+
+
 # Real runs
 
 

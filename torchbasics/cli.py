@@ -2,19 +2,21 @@
 
 | exit code | meaning |
 |---|---|
-| 0 | done; of a check, all is right |
-| 1 | of a check, something is wrong |
+| 0 | done; of a check, all is right; of lessons, every claim held |
+| 1 | of a check, something is wrong; of lessons, a claim did not hold |
 | 2 | something given can't be used; one line on standard error says what, and nothing was written |
-|   | of a check also: a file could not be checked; its report says why |
-| 130 | stopped by Ctrl-C; a training run keeps what it has |
+|   | of a check also: a file could not be checked; its report says why; of lessons also: one failed |
+| 130 | stopped by Ctrl-C; a training run keeps what it has, lessons the verdicts that they have |
 | 141 | whoever read the output closed it before its end |
 """
 
+import functools
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn, get_args
 
 import tyro
 
@@ -22,7 +24,10 @@ from torchbasics import __version__, exits
 from torchbasics.arguments import parse
 from torchbasics.check.config import CheckConfig
 from torchbasics.errors import InputError
-from torchbasics.training.config import TrainConfig, left_out
+from torchbasics.graph.config import GraphConfig
+from torchbasics.lessons.config import LessonsConfig
+from torchbasics.training.config import Model, TrainConfig, left_out
+from torchbasics.training.sweep_config import SweepConfig
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -110,10 +115,13 @@ class BenchConfig:
 COMMANDS = {
     "train": TrainConfig,
     "resume": ResumeConfig,
+    "sweep": SweepConfig,
     "predict": PredictConfig,
     "data": DataConfig,
     "check": CheckConfig,
+    "graph": GraphConfig,
     "bench": BenchConfig,
+    "lessons": LessonsConfig,
 }
 
 DESCRIPTION = """The networks of the Neural Networks and Deep Learning notes, hand-derived beside torch.nn.
@@ -125,6 +133,9 @@ DESCRIPTION = """The networks of the Neural Networks and Deep Learning notes, ha
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command that the arguments (by default the process's own) name, and exit."""
     given = sys.argv[1:] if arguments is None else list(arguments)
+    # Let threads that wait for one another sleep: by default they spin, and where other programs run too, they take the
+    # core from the very thread that is waited for. OpenMP reads this as torch is loaded, which no command has done yet.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     exits.run(lambda: _run(given))
 
 
@@ -145,10 +156,20 @@ def _run(arguments: list[str]) -> int:
             from torchbasics.training.run import resume, train
 
             return train(resume(_find(config.run), config.iterations), _console())
+        case SweepConfig() as config:
+            from torchbasics.training.sweep.command import run as sweep
+
+            return sweep(config, _console())
         case PredictConfig() as config:
             return _predict(config)
+        case GraphConfig() as config:
+            return _graph(config)
         case BenchConfig() as config:
             return _bench(config)
+        case LessonsConfig() as config:
+            from torchbasics.lessons import command
+
+            return command.run(config, _console())
         case config:
             return _build(config)
 
@@ -172,6 +193,20 @@ def _predict(config: PredictConfig) -> int:
     for prediction in predictions:
         print(f"{prediction.path!s:{width}}  {prediction.name}  p({prediction.of}) = {prediction.p:.4f}")
     return 0
+
+
+def _graph(config: GraphConfig) -> int:
+    from torchbasics.graph.command import run
+    from torchbasics.training.example import example
+
+    layers = None if config.layers is None else (config.layers,)
+    models = {
+        model: functools.partial(
+            example, TrainConfig(model, config.data, layers=layers, seed=config.seed), config.examples
+        )
+        for model in get_args(Model)
+    }
+    return run(config, models, _console())
 
 
 def _bench(config: BenchConfig) -> int:

@@ -1,20 +1,18 @@
 """`torchbasics check`: files in, reports out."""
 
 import json
-import os
-import stat
-import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from torchbasics import files
 from torchbasics.check.config import CheckConfig
 from torchbasics.check.options import Options
 from torchbasics.check.report import Report
 from torchbasics.errors import InputError
+from torchbasics.page import is_from
 
 
 def run(config: CheckConfig, console: Console) -> int:
@@ -30,7 +28,7 @@ def run(config: CheckConfig, console: Console) -> int:
     ]
     for option, path, is_ours, _ in outputs:
         if path is not None:
-            _refuse_output(option, path, is_ours)
+            files.refuse(option, path, is_ours, "report of torchbasics check")
     if config.json is not None and config.html is not None and config.json.resolve() == config.html.resolve():
         raise InputError(f"--json and --html are both {config.json}; expected a file each")
     if config.run is not None:
@@ -51,7 +49,7 @@ def run(config: CheckConfig, console: Console) -> int:
 
     for _, path, _, render in outputs:
         if path is not None:
-            _write(path, render(reports))
+            files.write(path, render(reports))
             console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
     if config.run is not None:
         from torchbasics.check.output.board import write
@@ -98,45 +96,6 @@ def _is_our_json(text: str) -> bool:
 
 
 def _is_our_page(text: str) -> bool:
-    from torchbasics.check.output.page import GENERATOR
+    from torchbasics.check.output.page import PROGRAM
 
-    return GENERATOR in text[:1000]
-
-
-def _refuse_output(option: str, path: Path, is_ours: Callable[[str], bool]) -> None:
-    """Raise `InputError` unless a report can go there: no file yet, an empty one, or a report of before."""
-    if path.is_dir():
-        raise InputError(f"{option} {path} is a folder; expected a file's name in it")
-    if not path.parent.is_dir():
-        raise InputError(f"{option} {path}: the folder {path.parent} does not exist; make it, or name another")
-    if not os.access(path.resolve().parent, os.W_OK):
-        raise InputError(f"{option} {path}: nothing can be written to the folder {path.parent}")
-    if not path.exists():
-        return
-    try:
-        regular = stat.S_ISREG(path.stat().st_mode)
-        text = path.read_text(encoding="utf-8") if regular else ""
-    except (OSError, UnicodeDecodeError):
-        regular, text = False, ""
-    if not regular or (text and not is_ours(text)):
-        raise InputError(f"{option} {path} exists and is no report of torchbasics check; name another file")
-
-
-def _write(path: Path, text: str) -> None:
-    """All of it, or none."""
-    path = path.resolve()
-    try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-            # mkstemp's file is for its owner alone; a report is like any other new file.
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(temporary, 0o666 & ~mask)
-            os.replace(temporary, path)
-        finally:
-            with suppress(FileNotFoundError):
-                os.unlink(temporary)
-    except OSError as error:
-        raise InputError(f"{path} could not be written: {error.strerror}; name another file") from None
+    return is_from(PROGRAM, text)

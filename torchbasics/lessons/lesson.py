@@ -23,7 +23,7 @@ if __name__ == "__main__":
     main(Config, experiment)
 ```
 
-A run's folder is runs/lessons/NAME, numbered from 2 where that is taken:
+A run's folder is runs/lessons/NAME, numbered where that is taken, one higher than the highest:
 
 | file | what |
 |---|---|
@@ -34,12 +34,11 @@ A run's folder is runs/lessons/NAME, numbered from 2 where that is taken:
 
 import itertools
 import json
-import os
 import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 
@@ -53,11 +52,12 @@ from torchbasics import exits
 from torchbasics.arguments import parse_options
 from torchbasics.errors import InputError
 from torchbasics.lessons.catalogue import NAME_PATTERN
+from torchbasics.lessons.config import refuse_seed
+from torchbasics.lessons.results import PICTURE, VERDICT, numbered
 from torchbasics.training.board import Board
 from torchbasics.training.pictures import pixels, save_figure
 
 T = TypeVar("T")
-VERDICT, PICTURE = "verdict.json", "picture.png"
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,7 @@ class LessonConfig:
 
     def check(self) -> None:
         """Raise `InputError` for options that can't be used, before anything is written."""
-        if not 0 <= self.seed < 2**32:
-            raise InputError(f"--seed {self.seed}: expected a whole number from 0 to 4294967295; choose another")
+        refuse_seed(self.seed)
 
 
 C = TypeVar("C", bound=LessonConfig)
@@ -157,6 +156,7 @@ def run(config: C, experiment: Callable[[C, Lesson], Verdict], script: Path, con
         "words": verdict.words,
         "numbers": dict(verdict.numbers),
         "options": {name: str(value) if isinstance(value, Path) else value for name, value in asdict(config).items()},
+        "arguments": _arguments(config),
         "seconds": time.perf_counter() - start,
     }
     temporary = folder / f"{VERDICT}.tmp"
@@ -190,14 +190,30 @@ def sentence(verdict: Verdict) -> str:
     return f"{'holds' if verdict.holds else 'does not hold'}: {verdict.words}"
 
 
+def _arguments(config: LessonConfig) -> list[str]:
+    """The options that are not at their defaults, as arguments of the script."""
+    words = []
+    for field in fields(config):
+        value, name = getattr(config, field.name), field.name.replace("_", "-")
+        if value == field.default:
+            continue
+        if isinstance(value, bool):
+            words.append(f"--{name}" if value else f"--no-{name}")
+        else:
+            words += [f"--{name}", *map(str, value if isinstance(value, tuple) else (value,))]
+    return words
+
+
 def _make_folder(runs_dir: Path, name: str) -> Path:
-    """Make runs_dir/lessons/NAME, or NAME-2, ...: no earlier one is ever written over."""
-    parent = runs_dir / "lessons"
-    for candidate in itertools.chain([name], (f"{name}-{k}" for k in itertools.count(2))):
-        if not os.path.lexists(parent / candidate):
-            break
-    try:
-        (parent / candidate).mkdir(parents=True)
-    except OSError as error:
-        raise InputError(f"can't make {parent / candidate}: {error.strerror}; choose another --runs-dir") from error
-    return parent / candidate
+    """Make runs_dir/lessons/NAME, or NAME-2, ...: none is ever written over, and the newest counts highest."""
+    for number in itertools.count(max(numbered(runs_dir, name), default=0) + 1):
+        folder = runs_dir / "lessons" / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            # Another process was first.
+            continue
+        except OSError as error:
+            raise InputError(f"can't make {folder}: {error.strerror}; choose another --runs-dir") from error
+        break
+    return folder

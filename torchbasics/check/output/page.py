@@ -18,9 +18,10 @@ from torchbasics.check.output.terminal import (
     why,
 )
 from torchbasics.check.report import Quantity, Report
+from torchbasics.page import CSS as PAGE_CSS
+from torchbasics.page import badge, document
 
-GENERATOR = '<meta name="generator" content="torchbasics check">'
-"""By this line a page is known as ours."""
+PROGRAM = "torchbasics check"
 
 _HEADS = ("quantity", "verdict", "rounding", "relative error", "shape", "line")
 
@@ -28,35 +29,19 @@ _HEADS = ("quantity", "verdict", "rounding", "relative error", "shape", "line")
 def page(reports: Sequence[Report]) -> str:
     """One page for all of them."""
     contents = _contents(reports) if len(reports) > 1 else ""
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-{GENERATOR}
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<title>torchbasics check: {escape(tally(reports))}</title>
-<style>{CSS}</style>
-</head>
-<body class="torchbasics-check">
-<main>
-<h1>torchbasics check</h1>
-{contents}
-{"".join(_section(report, k, opened=len(reports) <= 10) for k, report in enumerate(reports))}
-</main>
-</body>
-</html>
-"""
+    sections = "".join(_section(report, k, opened=len(reports) <= 10) for k, report in enumerate(reports))
+    title = f"{PROGRAM}: {tally(reports)}"
+    return document(PROGRAM, title, CSS, f"<h1>{PROGRAM}</h1>\n{contents}\n{sections}")
 
 
 def fragment(report: Report) -> str:
     """One report, for a notebook."""
-    return f'<style>{CSS}</style><div class="torchbasics-check"><main>{_body(report)}</main></div>'
+    return f'<style>{PAGE_CSS}{CSS}</style><div class="torchbasics-page"><main>{_body(report)}</main></div>'
 
 
 def _contents(reports: Sequence[Report]) -> str:
     rows = "".join(
-        f'<tr><td><a href="#file{k}">{_said(report.file)}</a></td><td>{_badge(report.verdict)}</td>'
+        f'<tr><td><a href="#file{k}">{_said(report.file)}</a></td><td>{badge(report.verdict)}</td>'
         f"<td>{escape(headline(report))}</td></tr>"
         for k, report in enumerate(reports)
     )
@@ -66,13 +51,13 @@ def _contents(reports: Sequence[Report]) -> str:
 def _section(report: Report, k: int, *, opened: bool) -> str:
     # A link to what is inside opens the whole.
     return (
-        f"<details{' open' if opened else ''}><summary>{_badge(report.verdict)} {_said(report.file)}</summary>"
+        f"<details{' open' if opened else ''}><summary>{badge(report.verdict)} {_said(report.file)}</summary>"
         f'<div id="file{k}">{_body(report, titled=False)}</div></details>'
     )
 
 
 def _body(report: Report, *, titled: bool = True) -> str:
-    title = f"<h2>{_badge(report.verdict)} {_said(report.file)}</h2>" if titled else ""
+    title = f"<h2>{badge(report.verdict)} {_said(report.file)}</h2>" if titled else ""
     remarks = [report.convention and f"convention: {report.convention}", *report.notes]
     remarks += notes_on_right(report)
     if report.unmatched:
@@ -93,7 +78,7 @@ def _table(report: Report) -> str:
     heads = "".join(f"<th>{head}</th>" for head in _HEADS)
     rows = "".join(
         f'<tr class="{quantity.verdict}">'
-        + "".join(f"<td>{_badge(cell) if k == 1 else escape(cell)}</td>" for k, cell in enumerate(row(quantity)))
+        + "".join(f"<td>{badge(cell) if k == 1 else escape(cell)}</td>" for k, cell in enumerate(row(quantity)))
         + "</tr>"
         for quantity in report.quantities
     )
@@ -164,10 +149,6 @@ def _ring(quantity: Quantity, layout: Layout, width: float, height: float) -> st
         f'<rect class="ring" x="{(column + 0.5) * width - w / 2:g}" y="{(row + 0.5) * height - h / 2:g}"'
         f' width="{w:g}" height="{h:g}" rx="2"/>'
     )
-
-
-def _badge(verdict: str) -> str:
-    return f'<span class="badge {escape(verdict)}">{escape(verdict)}</span>'
 
 
 def _said(words: str) -> str:
