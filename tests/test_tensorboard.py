@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +15,8 @@ import torch
 from PIL import Image
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.custom_scalar import metadata as custom_scalars
 from tensorboard.plugins.hparams import metadata as hparams
 from tensorboard.plugins.pr_curve import metadata as pr_curves
 from tensorboard.util.tensor_util import make_ndarray
@@ -324,6 +327,9 @@ def test_the_hparams_tab_has_the_run(watched: Watched, engine: str) -> None:
     experiment = hparams.parse_experiment_plugin_data(content)
     metrics = {metric.name.tag for metric in experiment.metric_infos}
     assert metrics == {"result/cost", "result/train_accuracy", "result/test_accuracy"}
+    # Five columns are shown until others are ticked: those said to differ.
+    shown = [info.name for info in experiment.hparam_infos if info.differs]
+    assert sorted(shown) == ["activation", "batch_size", "layers", "learning_rate", "optimizer"]
     # Every metric is a curve under that very tag: that is where the tab takes its value from.
     assert metrics <= set(reader.Tags()["scalars"])
     content = reader.SummaryMetadata(hparams.SESSION_END_INFO_TAG).plugin_data.content
@@ -351,6 +357,29 @@ def test_a_convolution_is_shown_window_by_window_and_its_settings_stand_beside_t
         }
 
 
+def charts(folder: Path) -> dict[str, dict[str, list[str]]]:
+    """Heading -> chart -> its regular expressions, as the Custom Scalars tab reads them."""
+    (event,) = read(folder).Tensors(custom_scalars.CONFIG_SUMMARY_TAG)
+    found = layout_pb2.Layout.FromString(make_ndarray(event.tensor_proto).item())
+    return {part.title: {chart.title: list(chart.multiline.tag) for chart in part.chart} for part in found.category}
+
+
+def test_every_curve_is_in_one_chart_of_the_layout(watched: Watched) -> None:
+    layout = charts(watched.run.folder / "manual")
+    assert list(layout) == ["cost", "difference", "accuracy", "gradient norms"]
+    # Once for a run: TensorBoard shows it for all.
+    for other in ("torch", "difference"):
+        assert custom_scalars.CONFIG_SUMMARY_TAG not in watched.reader(other).Tags()["tensors"]
+    expressions = [tag for part in layout.values() for tags in part.values() for tag in tags]
+    found = {tag for name in ("manual", "difference") for tag in watched.reader(name).Tags()["scalars"]}
+    for tag in found:
+        # As the plugin does. The results are one point each.
+        matching = [expression for expression in expressions if re.match(expression, tag)]
+        assert len(matching) == (0 if tag.startswith("result/") else 1), tag
+    for expression in expressions:
+        assert any(re.match(expression, tag) for tag in found), expression
+
+
 def test_no_pictures_of_data_that_has_none(tmp_path: Path) -> None:
     run = create(TrainConfig("logistic", "moons", iterations=3, engine="manual", runs_dir=tmp_path))
     train(run, quiet())
@@ -360,6 +389,7 @@ def test_no_pictures_of_data_that_has_none(tmp_path: Path) -> None:
     # With one engine there is nothing to differ from.
     assert not (run.folder / "difference").exists()
     assert not (run.folder / "torch").exists()
+    assert list(charts(run.folder / "manual")) == ["cost", "accuracy", "gradient norms"]
 
 
 def test_no_mistakes_are_shown_when_there_are_none(tmp_path: Path) -> None:
@@ -527,7 +557,7 @@ def test_cost_curves_draw_the_log() -> None:
 def test_the_run_leaves_its_cost_curves_as_a_picture(watched: Watched) -> None:
     with Image.open(watched.run.folder / "costs.png") as picture:
         shown = np.asarray(picture.convert("RGB"))
-    for colour in ("#0077bb", "#ee7733"):
+    for colour in ("#ff7043", "#0077bb"):
         rgb = [int(colour[k : k + 2], 16) for k in (1, 3, 5)]
         assert (np.abs(shown.astype(int) - rgb).max(axis=2) < 8).sum() > 20, colour
     assert not list(watched.run.folder.glob("*.tmp"))

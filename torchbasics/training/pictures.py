@@ -15,8 +15,9 @@ from torchbasics.data.base import Data, ImageShape
 from torchbasics.training.engines import likeliest
 from torchbasics.training.log import Step
 
-# Manual and torch keep their colours in every picture; dashes let the curve underneath be seen.
-COLOURS = {"manual": "#0077bb", "torch": "#ee7733"}
+# Manual and torch keep their colours in every picture, those that TensorBoard gives to the first two runs that it finds
+# (in Time Series it has others); dashes let the curve underneath be seen.
+COLOURS = {"manual": "#ff7043", "torch": "#0077bb"}
 DASHES = {"manual": "-", "torch": (0, (4, 4))}
 
 
@@ -100,15 +101,23 @@ def mistakes(data: Data, probabilities: Float[Tensor, "n_y m"], most: int = 16) 
     pictures = shown.permute(0, 2, 3, 1).cpu().float().clamp(0, 1).numpy()
     columns = min(4, len(worst))
     rows = -(-len(worst) // columns)
-    figure = Figure(figsize=(2 * columns, 2.5 * rows + 0.5), layout="constrained")
-    figure.suptitle(f"{len(wrong)} of {data.test.m} test pictures wrong, the surest first")
-    for axis, picture, index in zip(
-        figure.subplots(rows, columns, squeeze=False).flat, pictures, worst.tolist(), strict=False
-    ):
-        axis.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    figure = Figure(figsize=(2 * columns, 2.6 * rows + 0.6), layout="constrained")
+    heading = f"{len(wrong)} of {data.test.m} test pictures wrong,\nthe surest first"
+    figure.suptitle(heading, fontsize=_font_size([heading], columns))
+    titles = []
+    for index in worst.tolist():
         label = data.classes[int(Y[0, index].item())]
         of = data.classes[1 if len(probabilities) == 1 else int(predicted[0, index].item())]
-        axis.set_title(f"p({of}) = {p[0, index].item():.2f}\nis {label}", fontsize=11, parse_math=False)
+        titles.append(f"p({of}) = {p[0, index].item():.2f}\nis {label}")
+    for axis, picture, title in zip(figure.subplots(rows, columns, squeeze=False).flat, pictures, titles, strict=False):
+        axis.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axis.set_title(title, fontsize=_font_size(titles, 1), parse_math=False)
     for axis in figure.axes:
         axis.set_axis_off()
     return figure
+
+
+def _font_size(texts: Sequence[str], columns: int) -> float:
+    """As large as fits over so many pictures: TensorBoard shows the whole at a third of its size."""
+    # A picture is 2 inches wide, where letters of 1 point come to 240 of them.
+    return min(16.0, 240 * columns / max(len(line) for text in texts for line in text.splitlines()))

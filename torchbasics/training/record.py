@@ -11,6 +11,8 @@ In the runs manual and torch:
 | first_layer | W1 as pictures, ten times a run |
 | mistakes, pr_curve, result/cost, result/train_accuracy, result/test_accuracy | at the end |
 
+The first of them has the layout of the Custom Scalars tab, too (`torchbasics.training.layout`).
+
 In the run difference, with both engines:
 
 | tag | when |
@@ -35,17 +37,16 @@ from torch.utils.tensorboard import summary
 from torchbasics.data.base import Data
 from torchbasics.network import Network
 from torchbasics.notation import examples_first
-from torchbasics.training import pictures
+from torchbasics.training import hparams, pictures
 from torchbasics.training.board import Board
 from torchbasics.training.engines import Engine, likeliest
+from torchbasics.training.layout import layout
 from torchbasics.training.log import Log, Step
 
 # log10 |J - J| of costs that are equal to the last bit, which has no logarithm.
 EQUAL = -20.0
 MOST_POINTS = 5000
 LARGEST_SHOWN = 1e12
-# The end of the name of an event file that only has the hyperparameters and their result.
-HPARAMS = ".hparams"
 
 
 @dataclass
@@ -61,6 +62,7 @@ class Diverged(ArithmeticError):
 
     def __init__(self, iteration: int, engine: str, cost: float) -> None:
         super().__init__(f"the cost became {cost} at iteration {iteration} ({engine})")
+        self.iteration = iteration
 
 
 class Recorder:
@@ -80,11 +82,10 @@ class Recorder:
         self.folder, self.engines, self.network, self.data, self.progress = folder, engines, network, data, progress
         start = iterations.start
         for engine in engines:
-            # TensorBoard keeps the first hyperparameters that it meets: those of an earlier, shorter end must go.
-            for earlier in (folder / engine.name).glob(f"*{HPARAMS}"):
-                earlier.unlink()
+            hparams.remove(folder / engine.name)
         self.log = Log(folder, [engine.name for engine in engines], start)
         self.boards = {engine.name: Board(folder / engine.name, start) for engine in engines}
+        self.boards[engines[0].name].add(start, layout(both=len(engines) == 2))
         self.checks = checks
         self.pairs: list[tuple[torch.nn.Parameter, torch.nn.Parameter]] = []
         if len(engines) == 2:
@@ -212,14 +213,15 @@ class Recorder:
                 figure = pictures.mistakes(self.data, A_test)
                 if figure is not None:
                     board.add(i, summary.image("mistakes", pictures.pixels(figure), dataformats="HWC"))
-            metrics = {f"result/{name}": value for name, value in result.items()}
-            board.scalars(i, metrics)
-            hparams = Board(self.folder / engine.name, suffix=HPARAMS)
-            for part in summary.hparams({**hyperparameters, "engine": engine.name}, metrics):
-                hparams.add(i, part)
-            hparams.close()
+            board.scalars(i, {f"result/{name}": value for name, value in result.items()})
+            hparams.write(self.folder / engine.name, i, {**hyperparameters, "engine": engine.name})
         self.flush()
         return results
+
+    def fail(self, i: int, hyperparameters: dict[str, Any]) -> None:
+        """What is shown of a run that diverged: its hyperparameters, without a result."""
+        for engine in self.engines:
+            hparams.write(self.folder / engine.name, i, {**hyperparameters, "engine": engine.name}, failed=True)
 
     def flush(self) -> None:
         """Let everything written so far be read, and survive a kill."""

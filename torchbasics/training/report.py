@@ -118,16 +118,16 @@ def show(
     if last > first and run.config.batch_size is None:
         console.print(f"the cost began at {first:.6f} and ended above it: try a smaller --learning-rate")
     folder = shlex.quote(str(run.folder))
-    commands = {"curves": f"{_program('tensorboard')} --logdir {folder}"}
+    commands = {"curves": f"{program('tensorboard')} --logdir {folder}"}
     if done < end:
-        commands["go on with"] = f"{_program('torchbasics')} resume {folder}"
+        commands["go on with"] = f"{program('torchbasics')} resume {folder}"
     if run.takes_pictures:
-        commands["a picture"] = f"{_program('torchbasics')} predict {folder} IMAGE"
+        commands["a picture"] = f"{program('torchbasics')} predict {folder} IMAGE"
     for what, command in commands.items():
         console.print(f"{what + ':':12} {command}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
     """How to call a program that was installed beside Python: by its name, or by its path where that isn't enough."""
     beside = Path(sys.executable).with_name(name)
     if not beside.exists() or shutil.which(name) is not None:

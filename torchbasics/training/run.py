@@ -1,10 +1,8 @@
 """One training run from its configuration to its last file: create or resume, train, report."""
 
 import contextlib
-import hashlib
 import itertools
 import json
-import os
 import time
 import warnings
 from collections.abc import Iterator
@@ -14,16 +12,17 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from torchbasics.data import NAMES, load
 from torchbasics.data.base import Data
 from torchbasics.errors import InputError
 from torchbasics.initialisation import initialise
 from torchbasics.network import Network
-from torchbasics.notation import examples_first
 from torchbasics.training import checkpoint, engines, log, pictures, report
 from torchbasics.training.batches import Batches
 from torchbasics.training.build import build, inputs_of
 from torchbasics.training.config import TrainConfig
+from torchbasics.training.device import device_and_dtype
+from torchbasics.training.folder import free_folder, make_folder
+from torchbasics.training.given import data_of, digest, settled
 from torchbasics.training.loop import descend, stop_on_ctrl_c
 from torchbasics.training.record import AutogradChecks, Diverged, Recorder
 
@@ -31,8 +30,15 @@ from torchbasics.training.record import AutogradChecks, Diverged, Recorder
 CHECKPOINT_SECONDS = 30.0
 # Multiplications in W A_prev, the largest of them: below this a second thread gains nothing.
 SMALL = 1 << 23
-# Of a file's name in bytes, on every usual file system.
-LONGEST_NAME = 255
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended: after `done` updates, by Ctrl-C or not, with which cost and accuracies by engine."""
+
+    done: int
+    interrupted: bool
+    results: dict[str, dict[str, float]]
 
 
 @dataclass
@@ -76,20 +82,11 @@ def create(config: TrainConfig) -> Run:
     Raises `InputError` for whatever of the configuration or the data can't be used; nothing is written then.
     """
     config.check()
-    asked, config = config, config.filled()
-    data_name = config.data
-    assert data_name is not None
-    device, dtype = _device_and_dtype(config)
-    folder = free_folder(config)
-    data = load(data_name, config.test_data, dtype=dtype, seed=config.seed).to(device)
-    if asked.batch_size is not None and asked.batch_size > data.train.m:
-        raise InputError(f"--batch-size {asked.batch_size}: there are only {data.train.m} training examples")
-    config = config.resolve(data.n_x, data.n_y)
-    if data_name not in NAMES:
-        # A resumed run may be started from another folder. Links stay links: their names lead to the test file.
-        test_data = config.test_data and config.test_data.absolute()
-        config = replace(config, data=str(Path(data_name).absolute()), test_data=test_data)
-    config = replace(config, run=folder.name)
+    filled = config.filled()
+    device, dtype = device_and_dtype(filled)
+    folder = free_folder(filled)
+    data = data_of(filled)
+    config = replace(settled(config, data), run=folder.name)
     assert config.init is not None
     try:
         network = initialise(build(config, inputs_of(data)).to(device, dtype), config.init, config.seed)
@@ -97,7 +94,7 @@ def create(config: TrainConfig) -> Run:
         sizes = ",".join(map(str, config.sizes))
         raise InputError(f"--layers {sizes}: no memory for so many weights; give smaller sizes") from error
     run = _assemble(folder, config, data, network)
-    _make(folder)
+    make_folder(folder)
     (folder / "config.json").write_text(json.dumps(config.to_dict(), indent=2) + "\n")
     return run
 
@@ -114,9 +111,8 @@ def resume(folder: Path, iterations: int | None) -> Run:
     assert config.iterations is not None
     if config.iterations <= start:
         raise InputError(f"{folder} has its {start} iterations; give --iterations with more than {start} to go on")
-    device, dtype = _device_and_dtype(config)
-    assert config.data is not None
-    data = load(config.data, config.test_data, dtype=dtype, seed=config.seed).to(device)
+    device, dtype = device_and_dtype(config)
+    data = data_of(config)
     if digest(data) != saved["digest"]:
         raise InputError(f"{config.data} is not the data that {folder} was trained on: it has changed; train a new run")
     run = _assemble(folder, config, data, build(config, inputs_of(data)).to(device, dtype))
@@ -142,7 +138,7 @@ def train(run: Run, console: Console) -> int:
     kept.
     """
     try:
-        return _train(run, console)
+        return 130 if carry_out(run, console).interrupted else 0
     except Diverged as error:
         rate = run.config.learning_rate
         assert rate is not None
@@ -160,7 +156,8 @@ def train(run: Run, console: Console) -> int:
         ) from error
 
 
-def _train(run: Run, console: Console) -> int:
+def carry_out(run: Run, console: Console) -> Ended:
+    """Train, record, report. Raises `Diverged` when a cost stops being a number, `OSError` when the disk is full."""
     console.print(report.title(run), highlight=False, markup=False, soft_wrap=True)
     with _threads(run), report.progress(run.iterations, console) as show:
         recorder = Recorder(
@@ -176,12 +173,15 @@ def _train(run: Run, console: Console) -> int:
         try:
             done, interrupted = _descend(run, recorder)
             results = recorder.finish(done, report.hyperparameters(run))
+        except Diverged as error:
+            recorder.fail(error.iteration, report.hyperparameters(run))
+            raise
         finally:
             recorder.close()
     names, steps = log.read(run.folder)
     pictures.save_figure(pictures.cost_curves(names, steps, report.title(run)), run.folder / "costs.png")
     report.show(console, run, steps, done, results)
-    return 130 if interrupted else 0
+    return Ended(done, interrupted, results)
 
 
 @contextlib.contextmanager
@@ -252,71 +252,3 @@ def _assemble(folder: Path, config: TrainConfig, data: Data, network: Network) -
     batches = Batches(data.train, config.batch_size, config.seed)
     seconds = dict.fromkeys(names, 0.0)
     return Run(folder, config, data, network, parts, batches, 0, seconds, AutogradChecks(), digest(data))
-
-
-def digest(data: Data) -> str:
-    """What tells this data from any other: a hash of every number of both sets, and of the classes' names."""
-    content = hashlib.blake2b(repr(data.classes).encode())
-    for split in (data.train, data.test):
-        for examples in (split.X, split.Y):
-            content.update(repr(tuple(examples.shape)).encode())
-            content.update(examples_first(examples).contiguous().flatten().cpu().numpy().data)
-    return content.hexdigest()
-
-
-def free_folder(config: TrainConfig) -> Path:
-    """runs_dir/NAME; MODEL-DATA, numbered from 2 where that is taken, if the run was given no name.
-
-    Raises `InputError` if the named run exists: no run is ever overwritten.
-    """
-    assert config.data is not None
-    if config.run is None:
-        source = Path(config.data)
-        data = source.resolve().name if os.path.isdir(source) else source.stem.removeprefix("train_")
-        name = f"{config.model}-{data}"
-        for candidate in itertools.chain([name], (f"{name}-{k}" for k in itertools.count(2))):
-            if not os.path.lexists(config.runs_dir / candidate):
-                return config.runs_dir / candidate
-    assert config.run is not None
-    if not config.run or config.run == ".." or Path(config.run).name != config.run:
-        raise InputError(f"--run {config.run!r}: expected a name without folders; --runs-dir says where it goes")
-    folder = config.runs_dir / config.run
-    if len(os.fsencode(config.run)) > LONGEST_NAME:
-        raise InputError(f"--run {config.run[:20]}...: a name of {len(config.run)} characters is too long for a folder")
-    if os.path.lexists(folder):
-        raise InputError(
-            f"--run {config.run}: {folder} exists; go on with it by 'torchbasics resume {folder} --iterations N', "
-            "or choose another name"
-        )
-    return folder
-
-
-def _make(folder: Path) -> None:
-    """Make the run's folder, and the folders above it; none of them if one can't be made."""
-    above = [parent for parent in folder.parents if not parent.exists()]
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        for parent in above:
-            with contextlib.suppress(OSError):
-                parent.rmdir()
-        raise InputError(f"can't make {folder}: {error.strerror}; choose another --runs-dir") from error
-
-
-def _device_and_dtype(config: TrainConfig) -> tuple[torch.device, torch.dtype]:
-    assert config.dtype is not None
-    return pick_device(config.device, config.dtype), getattr(torch, config.dtype)
-
-
-def pick_device(device: str, dtype: str) -> torch.device:
-    """The device by its name. Raises `InputError` if it isn't there, or can't hold the dtype."""
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device == "auto":
-        fits = {"cuda": True, "mps": dtype == "float32", "cpu": True}
-        return torch.device(next(name for name in fits if there[name] and fits[name]))
-    if not there[device]:
-        found = ", ".join(name for name, is_there in there.items() if is_there)
-        raise InputError(f"--device {device}: torch finds no such device here (it finds: {found}); leave --device out")
-    if device == "mps" and dtype == "float64":
-        raise InputError("--device mps has no float64: add --dtype float32")
-    return torch.device(device)
