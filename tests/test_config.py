@@ -17,8 +17,10 @@ from torchbasics.initialisation import SCALES
 from torchbasics.models import ACTIVATIONS, CELLS
 from torchbasics.training import config
 from torchbasics.training.config import LEARNING_RATES, MODEL_DEFAULTS, OPTIMIZER_RATES, TrainConfig
+from torchbasics.training.device import pick_device
 from torchbasics.training.engines import ENGINES, OPTIMIZERS
-from torchbasics.training.run import create, free_folder, pick_device
+from torchbasics.training.folder import free_folder
+from torchbasics.training.run import create
 
 pytestmark = pytest.mark.usefixtures("nothing_drawn")
 

@@ -264,11 +264,13 @@ def test_a_lesson_that_was_stopped_stops_the_rest(capfd: pytest.CaptureFixture[s
 def test_ctrl_c_leaves_the_page_of_what_is_done(place: Path) -> None:
     lesson(
         "lesson_02_denies.py",
-        "try:\n    print('it waits', flush=True)\n    signal.pause()\n"
-        # To close its files takes a lesson a while.
-        "except KeyboardInterrupt:\n    sum(range(10**7))\n    print('closed its files')\n    sys.exit(130)",
+        # Blocked, the signal can't come between the line that says so and the wait. To close its files takes a while.
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})\nprint('it waits', flush=True)\n"
+        "signal.sigwait({signal.SIGINT})\nsum(range(10**7))\nprint('closed its files')\nsys.exit(130)",
     )
-    start = "import sys; from pathlib import Path; from torchbasics.lessons import catalogue; "
+    # What is started in a shell's background ignores Ctrl-C, and so would what it starts.
+    start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    start += "from pathlib import Path; from torchbasics.lessons import catalogue; "
     start += "catalogue.FOLDERS = (Path('scripts'),); from torchbasics.cli import main; main()"
     environment = os.environ | {"PYTHONPATH": str(Path(torchbasics.__file__).parents[1])}
     command = [sys.executable, "-c", start, "lessons", "1", "2", "12"]
