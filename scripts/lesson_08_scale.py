@@ -87,7 +87,7 @@ def counts(config: Config, data: Data) -> list[int]:
 def accuracy(data: Data, hidden: tuple[int, ...], count: int, updates: int, seed: int) -> float:
     """The share of the test set that a network gets right that has learnt `count` of the training examples."""
     # A smaller part is in every larger one.
-    order = torch.randperm(data.train.m, generator=torch.Generator().manual_seed(seed))[:count + 1]
+    order = torch.randperm(data.train.m, generator=torch.Generator().manual_seed(seed))[:count]
     part = Split(data.train.X[:, order], data.train.Y[:, order])
     engine = ManualEngine(initialise(cnn(inputs_of(data), hidden), "he", seed), "adam", 0.003)
     batches = Batches(part, 64, seed)

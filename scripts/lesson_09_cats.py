@@ -10,8 +10,8 @@ sqrt(p (1 - p) / N), and the difference of two networks, d = r' - r picture by p
 
     std(d) / sqrt(N),
 
-which is smaller, since what is hard for one is hard for the other. A difference counts from two such errors on: on 50
-pictures that are often ten of a hundred, and more than the claim's own steps.
+which is smaller, since what is hard for one is hard for the other. A step of the claim counts from two such errors on,
+which on the course's 50 test pictures are more than ten of a hundred: they can't tell networks apart that are closer.
 
 Source: week 2, "Logistic regression", to week 4, "Deep neural network for image classification: application"; course
 4, week 1, "CNN example".
@@ -109,7 +109,8 @@ def learn(name: str, data: Data, count: int, seed: int) -> Iterator[tuple[int, M
     """Train the network; yield the engine after each pass."""
     # A step changes z = w x by alpha times a sum over its inputs: n_x of them, or the few of a window.
     rate = 0.002 if name == "cnn" else 0.003 * math.sqrt(64 / data.n_x)
-    engine = ManualEngine(initialise(network(name, data), "he", seed), "adam", rate)
+    # Without hidden units zeros will do, as in week 2, and w is what has been learnt alone.
+    engine = ManualEngine(initialise(network(name, data), "zeros" if name == "logistic" else "he", seed), "adam", rate)
     batches = Batches(data.train, 32, seed)
     for k in range(1, count + 1):
         for _ in range(-(-data.train.m // batches.size)):

@@ -82,6 +82,7 @@ SIZES = "images => images.map(image => [image.naturalWidth, image.naturalHeight]
 SHAPES = "paths => paths.map(path => path.getAttribute('d') || '').filter(shape => shape.split('L').length > 8)"
 TAGS = "cards => cards.map(card => card.tag)"
 CELLS = "cells => cells.map(cell => [cell.innerText.trim(), cell.getBoundingClientRect().y]).filter(cell => cell[0])"
+NODES = "nodes => nodes.map(node => node.getAttribute('data-name'))"
 PATHS = "paths => paths.map(path => [path.getAttribute('stroke'), path.getAttribute('d') || ''])"
 
 
@@ -344,3 +345,11 @@ def test_text_shows_the_verdict_of_a_lesson(board: Board) -> None:
     board.open("text")
     (said,) = board.all("tf-text-loader", 1)
     said.get_by_text(f"holds: {WORDS}").wait_for()
+
+
+def test_graphs_draws_the_network_in_the_notes_names(board: Board) -> None:
+    board.open("graphs")
+    nodes = board.sheet.page.locator("tf-graph-scene g.node")
+    expected = {"X", "W1", "b1", "Z1", "A1", "W2", "b2", "Z2", "A2", "W3", "b3", "Z3", "Y", "J"}
+    shown = board.sheet.eventually(lambda: set(nodes.evaluate_all(NODES)), lambda found: expected <= found)
+    assert shown == expected

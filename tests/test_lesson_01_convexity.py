@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from lessons import Told, script, small
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
-
-from tests.lessons import Told, script, small
 
 LOSSES = ["squared error", "log loss"]
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from lessons import Told, script, small
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from tests.lessons import Told, script, small
 from torchbasics.logistic import optimize, propagate
 
 

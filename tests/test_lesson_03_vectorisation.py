@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
-from tests.lessons import Told, script, small
+from lessons import Told, script, small
 
 WAYS = ("two loops", "one loop", "NumPy", "torch")
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from lessons import Told, script, small
 from torch import Tensor, nn
 
-from tests.lessons import Told, script, small
 from torchbasics.data.base import Split
 from torchbasics.network import Network
 

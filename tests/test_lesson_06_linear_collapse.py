@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from lessons import Told, script, small
 from torch import Tensor
 
-from tests.lessons import Told, script, small
 from torchbasics.initialisation import initialise
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from lessons import Told, script, small
 from sklearn.linear_model import LogisticRegression
 
-from tests.lessons import Told, script, small
 from torchbasics.data import load
 from torchbasics.training.record import accuracy
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lessons import Told, script, small
 
-from tests.lessons import Told, script, small
 from torchbasics.data import load
 from torchbasics.data.base import Split
 from torchbasics.errors import InputError
@@ -18,7 +18,7 @@ from torchbasics.training.engines import TorchEngine
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     folder: Path = tmp_path_factory.mktemp("scale")
-    return small("scale", folder, examples=(20, 5000), updates=60, starts=2)
+    return small("scale", folder, examples=(20, 5000), updates=40, starts=2)
 
 
 def test_curves_and_corners(told: Told) -> None:

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
-from tests.lessons import Told, script, small
+from lessons import Told, script, small
 
 
 @pytest.fixture(scope="module")

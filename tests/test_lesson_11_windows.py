@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lessons import Told, script, small
 
-from tests.lessons import Told, script, small
 from torchbasics.errors import InputError
 from torchbasics.layers import AvgPool2d, MaxPool2d
 

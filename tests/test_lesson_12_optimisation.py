@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from lessons import Told, script, small
 
-from tests.lessons import Told, script, small
 from torchbasics.data import load
 from torchbasics.data.base import Split
 from torchbasics.errors import InputError

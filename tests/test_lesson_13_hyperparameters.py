@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lessons import Told, script, small
 from rich.console import Console
 
-from tests.lessons import Told, script, small
 from torchbasics.errors import InputError
 from torchbasics.lessons.lesson import Lesson
 from torchbasics.training.sweep.command import results_of

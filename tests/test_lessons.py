@@ -29,7 +29,7 @@ from torchbasics.errors import InputError
 from torchbasics.lessons import catalogue
 from torchbasics.lessons.lesson import Lesson, LessonConfig, Verdict, run
 from torchbasics.lessons.page import page
-from torchbasics.lessons.results import VERDICT, Result, newest
+from torchbasics.lessons.results import PICTURE, VERDICT, Result, newest
 
 ROOT = Path(__file__).parents[1]
 OURS = catalogue.lessons()
@@ -530,11 +530,21 @@ def test_no_word_of_a_verdict_becomes_markup() -> None:
         arguments=("--other", hostile),
         seconds=1.0,
     )
+    result.folder.mkdir(parents=True)
+    (result.folder / PICTURE).write_bytes(PNG)
     elements = Elements(page({entry: result}, {}))
-    assert not [tag for tag, _ in elements.tags if tag == "img"]
+    (image,) = (attributes for tag, attributes in elements.tags if tag == "img")
+    assert set(image) == {"src", "alt"}
+    assert hostile in str(image["alt"])
     # Claim, words, number, option with its value, and two commands.
     assert elements.words["holds"].count(hostile) == 7
-    assert "Its picture is not there." in elements.words["holds"]
+
+
+def test_a_missing_picture_is_said() -> None:
+    leave("holds")
+    entry = catalogue.lessons()[0]
+    html = page({entry: newest(Path("runs"), "holds")}, {})
+    assert "Its picture is not there." in Elements(html).words["holds"]
 
 
 # Ours

@@ -364,6 +364,21 @@ def charts(folder: Path) -> dict[str, dict[str, list[str]]]:
     return {part.title: {chart.title: list(chart.multiline.tag) for chart in part.chart} for part in found.category}
 
 
+@pytest.mark.parametrize("engine", ["manual", "torch"])
+def test_the_graph_is_the_networks(watched: Watched, engine: str) -> None:
+    nodes = {node.name: node for node in watched.reader(engine).Graph().node}
+    assert {name: sorted(node.input) for name, node in nodes.items() if name in ("Z1", "A1", "Z3", "J")} == {
+        "Z1": ["W1", "X", "b1"],
+        "A1": ["Z1"],
+        "Z3": ["A2", "W3", "b3"],
+        "J": ["Y", "Z3"],
+    }
+    shapes = {name: [d.size for d in node.attr["_output_shapes"].list.shape[0].dim] for name, node in nodes.items()}
+    for name, parameter in watched.run.network.notes_parameters():
+        assert shapes[name] == list(parameter.shape)
+    assert shapes["X"] == [H * W * C, 2]
+
+
 def test_every_curve_is_in_one_chart_of_the_layout(watched: Watched) -> None:
     layout = charts(watched.run.folder / "manual")
     assert list(layout) == ["cost", "difference", "accuracy", "gradient norms"]

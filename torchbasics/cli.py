@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn, get_args
 import tyro
 
 from torchbasics import __version__, exits
-from torchbasics.arguments import parse
+from torchbasics.arguments import left_out, parse
 from torchbasics.check.config import CheckConfig
 from torchbasics.errors import InputError
 from torchbasics.graph.config import GraphConfig
 from torchbasics.lessons.config import LessonsConfig
-from torchbasics.training.config import Model, TrainConfig, left_out
+from torchbasics.training.config import Model, TrainConfig
 from torchbasics.training.sweep_config import SweepConfig
 
 if TYPE_CHECKING:

@@ -59,6 +59,12 @@ def network_drawing(
     return Drawing(f"one step of {' -> '.join(['X', *network.names, 'J'])}", tuple(boxes), tuple(arrows), note)
 
 
+def drawing_in_use(network: Network, X: Float[Tensor, "..."], Y: Float[Tensor, "..."]) -> Drawing:
+    """The same of a network in use: no dropout, batch norm by its running statistics, nothing random drawn."""
+    with kept(network):
+        return network_drawing(network.eval(), X, Y)
+
+
 def _given(name: str, value: Tensor) -> Box:
     return Box(name, name, (_shape(value),), "leaf", tuple(value.shape))
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import tyro
 
+from torchbasics.arguments import left_out
 from torchbasics.errors import InputError
-from torchbasics.training.config import left_out
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
@@ -35,6 +36,10 @@ class Board:
     def add(self, step: int, summary: Summary) -> None:
         """A summary made by `torch.utils.tensorboard.summary`: an image, a histogram, ..."""
         self._write(Event(wall_time=time.time(), step=step, summary=summary))
+
+    def graph(self, graph: GraphDef) -> None:
+        """What the Graphs tab shows of this run."""
+        self._write(Event(wall_time=time.time(), graph_def=graph.SerializeToString()))
 
     def flush(self) -> None:
         """Hand everything to the operating system, from where a kill can't take it and TensorBoard reads it."""

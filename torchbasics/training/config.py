@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
+from torchbasics.arguments import left_out
 from torchbasics.errors import InputError
 
 Model = Literal["logistic", "shallow", "deep", "cnn", "rnn", "hybrid", "transformer"]
@@ -69,11 +70,6 @@ LEARNING_RATES: dict[str, tuple[float, float, float]] = {
 OPTIMIZER_RATES: dict[str, float] = {"rmsprop": 0.001, "adagrad": 0.01, "adam": 0.001, "adamw": 0.001}
 # Of "gd" and "momentum" on the models that have another optimizer by default.
 PLAIN_RATE = 0.05
-
-
-def left_out(metavar: str, default: str) -> Any:
-    """An argument whose value, when it is left out, depends on others: its help says on what."""
-    return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {default})")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ In the runs manual and torch:
 | accuracy/train, accuracy/test | fifty times a run, or as often as costs about 3 % of it |
 | weights/Wl, weights/bl, gradients/dWl, gradients/dbl | histograms, ten times a run |
 | first_layer | W1 as pictures, ten times a run |
+| the network's graph, with one step on two examples | at the beginning |
 | mistakes, pr_curve, result/cost, result/train_accuracy, result/test_accuracy | at the end |
 
 The first of them has the layout of the Custom Scalars tab, too (`torchbasics.training.layout`).
@@ -35,6 +36,8 @@ from torch import Tensor
 from torch.utils.tensorboard import summary
 
 from torchbasics.data.base import Data
+from torchbasics.graph.board import graph_def
+from torchbasics.graph.of_network import drawing_in_use
 from torchbasics.network import Network
 from torchbasics.notation import examples_first
 from torchbasics.training import hparams, pictures
@@ -43,6 +46,8 @@ from torchbasics.training.engines import Engine, likeliest
 from torchbasics.training.layout import layout
 from torchbasics.training.log import Log, Step
 
+# Examples in the network's graph, one step of which is at the first parameters.
+SHOWN = 2
 # log10 |J - J| of costs that are equal to the last bit, which has no logarithm.
 EQUAL = -20.0
 MOST_POINTS = 5000
@@ -86,6 +91,10 @@ class Recorder:
         self.log = Log(folder, [engine.name for engine in engines], start)
         self.boards = {engine.name: Board(folder / engine.name, start) for engine in engines}
         self.boards[engines[0].name].add(start, layout(both=len(engines) == 2))
+        if start == 0:
+            drawn = graph_def(drawing_in_use(network, data.train.X[..., :SHOWN], data.train.Y[..., :SHOWN]))
+            for board in self.boards.values():
+                board.graph(drawn)
         self.checks = checks
         self.pairs: list[tuple[torch.nn.Parameter, torch.nn.Parameter]] = []
         if len(engines) == 2:

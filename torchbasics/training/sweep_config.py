@@ -13,6 +13,7 @@ from typing import Annotated, Any, get_args
 
 import tyro
 
+from torchbasics.arguments import left_out
 from torchbasics.errors import InputError
 from torchbasics.training.config import (
     Activation,
@@ -24,7 +25,6 @@ from torchbasics.training.config import (
     Model,
     Optimizer,
     TrainConfig,
-    left_out,
 )
 
 MOST_RUNS = 10_000
