@@ -9,7 +9,6 @@ from jaxtyping import Float, UInt8
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
-from torchvision.utils import make_grid
 
 from torchbasics.data.base import Data, ImageShape
 from torchbasics.training.engines import likeliest
@@ -75,6 +74,9 @@ def weight_images(W: Float[Tensor, "n ..."], image: ImageShape, most: int = 32) 
     W is (n, n_x) of units that see the whole picture, or (n_C, C, f_H, f_W), a convolution's windows. A unit answers
     most to the input that looks like its picture.
     """
+    # All of torchvision comes with it, which takes longer to import than a small run to train.
+    from torchvision.utils import make_grid
+
     pictures = (W[:most] if W.ndim == 4 else image.images(W[:most].T)).detach().cpu()
     largest = pictures.abs().amax(dim=(1, 2, 3), keepdim=True).clamp(min=torch.finfo(W.dtype).tiny)
     pictures = (0.5 + pictures / largest / 2).float()
