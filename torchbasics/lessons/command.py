@@ -69,7 +69,8 @@ def run(config: LessonsConfig, console: Console) -> int:
 
 
 def _command(entry: Entry, config: LessonsConfig) -> list[str]:
-    return [sys.executable, str(entry.script), "--seed", str(config.seed), "--runs-dir", str(config.runs_dir)]
+    seed = [] if config.seed is None else ["--seed", str(config.seed)]
+    return [sys.executable, str(entry.script), *seed, "--runs-dir", str(config.runs_dir)]
 
 
 def _data(entry: Entry, folder: Path | None) -> list[str]:

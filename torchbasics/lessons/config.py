@@ -24,7 +24,7 @@ class LessonsConfig:
     ] = ()
     """Names or numbers, such as vanishing 3, or all."""
 
-    seed: int = 1
+    seed: Annotated[int | None, left_out("SEED", "each lesson's own")] = None
     """Seed of all that is random."""
 
     runs_dir: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs")
@@ -38,7 +38,8 @@ class LessonsConfig:
 
     def check(self) -> None:
         """Refuse what no lesson could make right, before any is run."""
-        refuse_seed(self.seed)
+        if self.seed is not None:
+            refuse_seed(self.seed)
         for option, value in (("--data-dir", self.data_dir), ("--page", self.page)):
             if value is not None and not self.lessons:
                 raise InputError(f"{option} {value}: no lesson is to be run; name some, or all of them: lessons all")
