@@ -12,6 +12,7 @@ from torch import Tensor
 
 from torchbasics.errors import InputError
 from torchbasics.graph import Graph, computation_graph
+from torchbasics.graph.graph import U
 from torchbasics.graph.operations import OPERATIONS, Operation
 from torchbasics.graph.steps import NUDGE, chain, nudge, steps, verdict
 
@@ -57,7 +58,55 @@ def test_logistic_regression_is_chapter_ones(numbers: list[float], y: int) -> No
 def test_a_value_used_twice_gets_the_sum() -> None:
     graph = computation_graph("x*x + x**3", x=2)
     assert gradients(graph)["x"] == 2 * 2 + 3 * 4
-    assert chain(graph, graph.leaves[0]) == "dJ/dx = dJ/du du/dx + dJ/du du/dx + dJ/dv dv/dx = 1*2 + 1*2 + 1*12 = 16"
+    assert chain(graph, graph.leaves[0]) == "dJ/dx = dJ/du du/dx + dJ/dv dv/dx = 1*(2 + 2) + 1*12 = 16"
+
+
+def test_chains_with_negatives_and_a_value_that_enters_twice() -> None:
+    assert chain(*first("x*x", x=3)) == "dJ/dx = 3 + 3 = 6"
+    assert chain(*first("u = -x; J = u*u*y", x=3, y=-2)) == "dJ/dx = dJ/dv dv/du du/dx = (-2)*((-3) + (-3))*(-1) = -12"
+    assert chain(*first("-x/4", x=1)) == "dJ/dx = dJ/du du/dx = 0.25*(-1) = -0.25"
+
+
+def first(text: str, **values: float) -> tuple[Graph, Any]:
+    graph = computation_graph(text, **values)
+    return graph, graph.leaves[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "a", "said"),
+    [
+        ("log(1 - a)", 0.9995, "J has no value there; dJ/da = -2000"),
+        ("1/(1 - a)", 0.999, "J has no value there"),
+        ("3*a", 5e15, None),
+        ("3*a", 7.0, "J = 21 -> 21.003, 3 times as much; dJ/da = 3"),
+    ],
+)
+def test_a_nudge_that_says_nothing_is_not_made_up(text: str, a: float, said: str | None) -> None:
+    told = steps(computation_graph(text, a=a))
+    assert ("nudge" in told) == (said is not None)
+    assert said is None or said in told
+
+
+def test_values_with_three_axes_are_shown_by_their_shape() -> None:
+    graph = computation_graph("sum(X**2)", X=torch.ones(1, 2, 2))
+    assert "(1, 2, 2), from 1 to 1" in steps(graph)
+    assert graph._repr_svg_().startswith("<svg")
+
+
+def test_a_product_of_batches_says_that_it_is_summed() -> None:
+    graph = computation_graph("sum(A @ B)", A=torch.ones(2, 3, 4), B=torch.ones(4, 5))
+    words = {edge.parent.name: edge.words for edge in graph.edges if edge.child.name == "u"}
+    assert words == {"A": "dJ/du @ B^T", "B": "A^T @ dJ/du, summed over the repeats of B"}
+
+
+def test_an_error_of_a_few_roundings_more_than_allowed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    # 9 units are allowed here: 8, and one for the single entry.
+    for wrong, agrees in ((4 * U, True), (40 * U, False)):
+        fields = {key: getattr(OPERATIONS["exp"], key) for key in Operation.__dataclass_fields__}
+        fields["slopes"] = lambda v, x, wrong=wrong: (v * (1 + wrong),)
+        monkeypatch.setitem(OPERATIONS, "exp", Operation(**fields))
+        (edge,) = computation_graph("exp(a)", a=0.3).edges
+        assert edge.agrees == agrees
 
 
 def test_a_chain_starts_where_its_value_is_used_at_several_places() -> None:
@@ -149,6 +198,11 @@ def test_torchs_spellings_are_one_operation(place: int) -> None:
         torch.testing.assert_close(leaf.gradient, asking["xy".index(leaf.name)].grad)
 
 
+def test_what_a_function_does_not_use_has_no_place() -> None:
+    graph = computation_graph(lambda x, y: x.sum(), x=[1.0, 2.0], y=3.0)
+    assert [node.name for node in graph.nodes] == ["x", "J"]
+
+
 def test_what_a_function_holds_itself() -> None:
     K = torch.tensor([1.0, -2.0, 3.0])
     graph = computation_graph(lambda x: (K * x).sum(), x=[1, 1, 1])
@@ -170,6 +224,8 @@ def branches(x: Tensor) -> Tensor:
         (torch.exp, "expected an expression or a plain Python function"),
         (lambda x: torch.add(x, x, alpha=2), "expected 2 values and nothing else"),
         (lambda x, z: x * z, "no value for z"),
+        (lambda x: x.transpose(0).sum(), "expected two axes"),
+        (lambda x: x, "nothing is computed"),
     ],
 )
 def test_what_is_no_graph_is_one_line(function: Any, said: str) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -25,6 +26,7 @@ from torchbasics.graph.drawing import Arrow, Box, Drawing, drawing
 from torchbasics.graph.layout import arrange, columns, spread
 from torchbasics.graph.mermaid import mermaid
 from torchbasics.graph.of_network import network_drawing
+from torchbasics.graph.operations import OPERATIONS, Operation
 from torchbasics.graph.picture import FILLS, pixels
 from torchbasics.graph.svg import box_size, svg, text_width
 from torchbasics.initialisation import initialise
@@ -32,6 +34,8 @@ from torchbasics.layers import Linear, ReLU, Sigmoid, Tanh
 from torchbasics.losses import SigmoidCrossEntropy
 from torchbasics.network import Network
 from torchbasics.regularisation import L2
+from torchbasics.training.config import TrainConfig
+from torchbasics.training.example import example
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -84,6 +88,32 @@ def test_boxes_and_labels_stand_apart_and_arrows_point_to_the_right(children: li
         assert not onward or column[key] == min(onward) - 1
 
 
+def test_crossings_that_need_not_be_are_gone() -> None:
+    # In the order in which they are given every arrow crosses another.
+    names = ["a", "b", "c", "x", "y", "z"]
+    boxes = [Box(name, name, ("1",), "leaf", ()) for name in names]
+    pairs = [("a", "z"), ("b", "y"), ("c", "x")]
+    drawn = Drawing(
+        "",
+        (*boxes, Box("J", "J", ("1",), "last", ())),
+        (*(Arrow(a, b, "1") for a, b in pairs), *(Arrow(b, "J", "1") for _, b in pairs)),
+        "",
+    )
+    layout = arrange(drawn, {box.key: (40.0, 46.0) for box in drawn.boxes}, [50.0] * 6)
+    left, right = ([layout.boxes[pair[k]][1] for pair in pairs] for k in (0, 1))
+    assert np.argsort(left).tolist() == np.argsort(right).tolist()
+    # And with nothing that pulls otherwise, each arrow is level.
+    assert left == pytest.approx(right, abs=1.0)
+
+
+def test_a_graph_that_nobody_could_read_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "a" + "+a" * 300
+    assert run(text, "--at", "a=1", "--svg", str(tmp_path / "g.svg"), "--mermaid", str(tmp_path / "g.mmd")) == 2
+    assert "too many to draw; leave the picture out" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    assert run(text, "--at", "a=1", "--mermaid", str(tmp_path / "g.mmd"), "--run", str(tmp_path / "run")) == 0
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(st.integers(-50, 50), st.integers(0, 30)), min_size=1, max_size=9))
 def test_spread_is_isotonic_regression(numbers: list[tuple[int, int]]) -> None:
@@ -106,6 +136,14 @@ def test_the_picture_says_what_the_graph_has() -> None:
         assert f"{node.value.item():g}" in shown
     for label in ("dJ/da = 3", "dJ/db = 6", "dJ/dc = 9", "dJ/du = 3", "dJ/dv = 3"):
         assert shown.count(label) == 1
+    # Every arrow from the right side of its box to the left side of the other.
+    curves = [element.get("d") or "" for element in ElementTree.fromstring(picture).iter(f"{SVG}path")][1:]
+    drawn = drawing(graph)
+    sizes = {box.key: box_size(box) for box in drawn.boxes}
+    layout = arrange(drawn, sizes, [text_width(arrow.label or "") for arrow in drawn.arrows])
+    for curve, points in zip(curves, layout.arrows, strict=True):
+        numbers = [float(number) for number in re.findall(r"-?[\d.]+", curve)]
+        assert [*numbers[:2], *numbers[-2:]] == pytest.approx([*points[0], *points[-1]], abs=0.051)
     # Nothing but itself: no script, nothing from the network.
     assert "http" not in picture.replace("http://www.w3.org/2000/svg", "")
     assert "<script" not in picture
@@ -234,6 +272,12 @@ def test_tensorboard_gets_the_graph_and_the_account(tmp_path: Path, capsys: pyte
         assert line.strip() in told
 
 
+def window(image: np.ndarray, x: float, y: float, width: float, height: float) -> np.ndarray:
+    """Around a place of the layout."""
+    edges = [round(1.5 * edge) for edge in (y - height / 2, y + height / 2, x - width / 2, x + width / 2)]
+    return image[edges[0] : edges[1], edges[2] : edges[3]]
+
+
 def test_the_image_shows_every_box_in_its_place() -> None:
     drawn = drawing(computation_graph("3*(a+b*c)", a=5, b=3, c=2))
     image = pixels(drawn).astype(int)
@@ -247,6 +291,13 @@ def test_the_image_shows_every_box_in_its_place() -> None:
         corner = image[round(1.5 * (y - height / 2 + 4)), round(1.5 * (x - width / 2 + 6))]
         fill = FILLS[box.kind].lstrip("#")
         assert corner.tolist() == [int(fill[k : k + 2], 16) for k in (0, 2, 4)], box.key
+        # Dark ink in its middle: the words.
+        assert window(image, x, y, width - 12, height - 12).min() < 120, box.key
+    for at in layout.labels:
+        assert at is not None
+        found = window(image, *at, 60, 14)
+        # The labels' colour has much more red than blue, which no other has.
+        assert (found[:, :, 0] - found[:, :, 2]).max() > 100
     assert image[0, 0].tolist() == [255, 255, 255]
 
 
@@ -302,6 +353,43 @@ def test_the_command_draws_every_kind_of_model(model: str, tmp_path: Path, capsy
     assert "X" in texts((tmp_path / "g.svg").read_text())
 
 
+def test_a_wrong_edge_and_a_wrong_network_are_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fields = {key: getattr(OPERATIONS["mul"], key) for key in Operation.__dataclass_fields__}
+    monkeypatch.setitem(OPERATIONS, "mul", Operation(**(fields | {"slopes": lambda v, x, y: (x, y)})))
+    assert run("3*(a+b*c)", "--at", "a=5,b=3,c=2") == 1
+    assert "3 of 5 edges disagree with autograd: b -> u, c -> u, v -> J" in capsys.readouterr().out
+    monkeypatch.setattr(Tanh, "backward", Wrong.backward)
+    assert run("shallow", "--data", "flower") == 1
+    assert "torchbasics check: wrong" in capsys.readouterr().out
+
+
+def test_a_model_is_in_use_and_goes_by_its_seed() -> None:
+    config = TrainConfig("deep", keep_prob=0.5, layers=("64,5,1",), seed=3)
+    network, X, Y = example(config, 4)
+    again, _, _ = example(config, 4)
+    other, _, _ = example(replace(config, seed=4), 4)
+    assert torch.equal(network(X), again(X))
+    assert not torch.equal(network(X), other(X))
+    assert not any(part.training for part in network.modules())
+    assert (X.shape, Y.shape, X.dtype) == ((64, 4), (1, 4), torch.float64)
+
+
+def test_an_expression_may_begin_with_a_minus(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("-a*b", "--at", "a=1,b=2") == 0
+    assert "dJ/db" in capsys.readouterr().out
+    assert run("-h") == 0
+
+
+def test_names_in_tensorboard_stay_apart() -> None:
+    graph = computation_graph("x = x*λ; x*β*x_prime", λ=1, β=2, x=1, x_prime=2)
+    nodes = graph_def(drawing(graph)).node
+    assert len({node.name for node in nodes}) == len(nodes) == len(graph.nodes)
+    assert all(re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_.]*", node.name) for node in nodes)
+    assert sum(len(node.input) for node in nodes) == len(graph.edges)
+
+
 @pytest.mark.parametrize("name", ["notes", "logistic-example"])
 def test_the_notes_examples_are_built_in(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(name) == 0
@@ -319,6 +407,11 @@ def test_the_notes_examples_are_built_in(name: str, capsys: pytest.CaptureFixtur
         (["deep", "--layers", "3,1"], "n_x = 64"),
         (["3*a", "--at", "a=1", "--svg", "no/such/folder.svg"], "does not exist"),
         (["3*a", "--at", "a=1", "--run", "used"], "not empty"),
+        (["3*a", "--at", "a=1", "--svg", "new.svg", "--run", "used/file"], "no folder can be made in used/file"),
+        (["3*a", "--at", "a=1", "--svg", "new.svg", "--run", "used/file/sub"], "no folder can be made in used/file"),
+        (["3*a", "--at", "a=1", "--svg", "same", "--mermaid", "same"], "give each a file of its own"),
+        (["3*a", "--at", "a=1", "--data", "digits"], "--data: an expression has none"),
+        (["3*a", "--at", "a=1", "--examples", "5"], "--examples: an expression has none"),
         ([], "EXPRESSION is missing"),
     ],
 )

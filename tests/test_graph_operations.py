@@ -146,10 +146,26 @@ def test_factors_in_words_are_the_slopes(name: str) -> None:
     slopes = operation.slopes(v, *values) if operation.slopes else ()
     for word, slope in zip(words, slopes, strict=True):
         # A space between two factors is a product.
-        formula = word.replace(" log", "*log").replace(" (1", "*(1").replace("2 v", "2*v").replace("y x", "y*x")
+        formula = word.replace("; half where equal", "")
+        for said, meant in ((" log", "*log"), (" (1", "*(1"), ("2 v", "2*v"), ("y x", "y*x")):
+            formula = formula.replace(said, meant)
         known = dict(zip("xy", (value.item() for value in values), strict=False)) | {"v": v.item()}
         found = eval(formula, {"log": math.log}, known)
         assert found == pytest.approx(slope.item(), rel=1e-12), word
+
+
+def test_what_the_others_send_back_in_words() -> None:
+    words = {name: OPERATIONS[name].sent for name in OPERATIONS if OPERATIONS[name].sent is not None}
+    assert {name: sent("dv", *"xy"[: 1 + (name == "matmul")]) for name, sent in words.items() if name != "reshape"} == {
+        "matmul": ("dv @ y^T", "x^T @ dv"),
+        "sum": ("dv to every entry of x",),
+        "mean": ("1/n dv to every one of the n entries of x",),
+        "max": ("dv to the largest entry of x",),
+        "transpose": ("dv with its axes put back",),
+    }
+    assert OPERATIONS["reshape"].sent("dv", "x", shape=(2, 3)) == ("dv in the shape of x",)
+    # At a kink the words must say which side it is on.
+    assert OPERATIONS["relu"].factors("v", "x") == ("(x > 0)",)
 
 
 def test_what_is_sent_back_depends_on_nothing_but_the_node() -> None:

@@ -12,6 +12,7 @@
 
 import functools
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -140,6 +141,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(arguments: list[str]) -> int:
+    if arguments[:1] == ["graph"] and len(arguments) > 1 and re.match(r"-(?!-|h$)", arguments[1]):
+        # An expression that begins with a minus is no option.
+        arguments = ["graph", f" {arguments[1]}", *arguments[2:]]
     if arguments == ["--version"]:
         print(f"torchbasics {__version__}")
         return 0
@@ -200,10 +204,9 @@ def _graph(config: GraphConfig) -> int:
     from torchbasics.training.example import example
 
     layers = None if config.layers is None else (config.layers,)
+    examples = 5 if config.examples is None else config.examples
     models = {
-        model: functools.partial(
-            example, TrainConfig(model, config.data, layers=layers, seed=config.seed), config.examples
-        )
+        model: functools.partial(example, TrainConfig(model, config.data, layers=layers, seed=config.seed), examples)
         for model in get_args(Model)
     }
     return run(config, models, _console())

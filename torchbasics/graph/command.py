@@ -41,11 +41,14 @@ def run(config: GraphConfig, models: Mapping[str, Build], console: Console) -> i
         drawn, text, right = _network(config, models[config.expression])
     else:
         drawn, text, right = _expression(config)
+    # All is drawn before anything is said or written.
+    drawings = [
+        (path, draw(drawn)) for path, draw in ((config.svg, svg), (config.mermaid, mermaid)) if path is not None
+    ]
     console.print(text, highlight=False, markup=False, soft_wrap=True)
-    for path, content in ((config.svg, svg), (config.mermaid, mermaid)):
-        if path is not None:
-            files.write(path, content(drawn))
-            console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+    for path, content in drawings:
+        files.write(path, content)
+        console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
     if config.run is not None:
         board.write(drawn, text, config.run)
         console.print(f"tensorboard --logdir {config.run}", highlight=False, markup=False, soft_wrap=True)
@@ -57,14 +60,17 @@ def _refuse_unwritable(config: GraphConfig) -> None:
         files.refuse("--svg", config.svg, lambda text: GENERATOR in text, "picture of torchbasics graph")
     if config.mermaid is not None:
         files.refuse("--mermaid", config.mermaid, lambda text: "\nflowchart LR\n" in text, "text of torchbasics graph")
+    if config.svg is not None and config.mermaid is not None and config.svg.resolve() == config.mermaid.resolve():
+        raise InputError(f"--svg and --mermaid are both {config.svg}; give each a file of its own")
     if config.run is not None:
         board.refuse_used(config.run)
 
 
 def _expression(config: GraphConfig) -> tuple[Drawing, str, bool]:
     text, at = EXAMPLES.get(config.expression, (config.expression, ""))
-    if config.layers is not None:
-        raise InputError("--layers: an expression has none; give a model such as deep, or leave it out")
+    for option, value in (("layers", config.layers), ("data", config.data), ("examples", config.examples)):
+        if value is not None:
+            raise InputError(f"--{option}: an expression has none; give a model such as deep, or leave it out")
     graph = computation_graph(text, **read_values(at if config.at is None else config.at, config.seed))
     return drawing(graph), steps(graph), all(edge.agrees for edge in graph.edges)
 

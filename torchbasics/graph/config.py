@@ -32,7 +32,7 @@ class GraphConfig:
     layers: Annotated[str | None, left_out("n_x,...,1", "train's")] = None
     """Of a model: its sizes."""
 
-    examples: Annotated[int, tyro.conf.arg(metavar="M")] = 5
+    examples: Annotated[int | None, left_out("M", "5")] = None
     """Of a model: how many of the training examples its step is at."""
 
     seed: int = 1

@@ -7,12 +7,13 @@ The text is parsed, and what the grammar has is traced by `torch.fx` operation b
 | statements | `NAME = ...` between semicolons or on lines of their own; the last is J, with a name or without |
 | operators | `+ - * / ** @` and the sign `-`; round brackets; numbers |
 | functions | `exp log sqrt sigmoid tanh relu max(x, y) max(x) sum(x) mean(x) reshape(x, (2, 3)) transpose(x)` |
-| axes | `axis=0`, `keepdims=True` in sum, mean, max; `x.T`; also as methods, `x.sum(axis=0)`; `np.` before a name |
+| axes | `axis=0`, `keepdims=True` in sum, mean, max; `x.T`; as methods too, `x.sum(axis=0)`; `np.` before a name |
 """
 
 import ast
 import math
 import operator
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -39,7 +40,12 @@ _UNARY: dict[str, Callable[..., Any]] = {
     "relu": torch.relu,
 }
 _TWO: dict[str, Callable[..., Any]] = {"maximum": torch.maximum, "matmul": torch.matmul, "dot": torch.matmul}
-_REDUCTIONS: dict[str, Callable[..., Any]] = {"sum": torch.sum, "mean": torch.mean, "max": torch.amax}
+_REDUCTIONS: dict[str, Callable[..., Any]] = {
+    "sum": torch.sum,
+    "mean": torch.mean,
+    "max": torch.amax,
+    "amax": torch.amax,
+}
 _SHAPES: dict[str, Callable[..., Any]] = {"reshape": torch.reshape, "transpose": torch.permute}
 _FUNCTIONS = [*_UNARY, *_TWO, *_REDUCTIONS, *_SHAPES]
 _PREFIXES = ("np", "numpy", "torch", "math")
@@ -102,8 +108,10 @@ class _Reader:
         match node:
             case ast.Constant(value=bool() | complex()):
                 pass
-            case ast.Constant(value=int() | float() as number):
+            case ast.Constant(value=int() | float() as number) if abs(number) <= sys.float_info.max:
                 return float(number)
+            case ast.Constant(value=int() | float()):
+                raise self.refused(node, "it is too large")
             case ast.Name(id=name):
                 if name not in self.bound:
                     self.bound[name] = self.leaf(name)
@@ -117,15 +125,16 @@ class _Reader:
             case ast.BinOp(op=ast.BitXor()):
                 raise self.refused(node, "a power is written x**2")
             case ast.Attribute(value=value, attr="T"):
-                return self.value(value).T
+                return self.transposed(node, value)
             case ast.Call(func=ast.Name(id=name)):
                 return self.called(node, name, node.args)
             case ast.Call(func=ast.Attribute(value=ast.Name(id=prefix), attr=name)) if self.is_prefix(prefix):
+                # The library's max(x, 0) is over an axis, where max(x, 0) alone is the larger of two.
+                if name == "max" and len(node.args) == 2 and _is_literal(node.args[1]):
+                    return self.called(node, "amax", node.args)
                 return self.called(node, name, node.args)
             case ast.Call(func=ast.Attribute(value=value, attr=name)):
-                if name in _REDUCTIONS and len(node.args) == 1:
-                    node.keywords.append(ast.keyword("axis", node.args.pop()))
-                return self.called(node, name, [value, *node.args])
+                return self.called(node, "amax" if name == "max" else name, [value, *node.args])
         raise self.refused(node, f"the grammar has {GRAMMAR}")
 
     def is_prefix(self, name: str) -> bool:
@@ -138,20 +147,35 @@ class _Reader:
         match name, arguments:
             case "max", [_, _] if not settings:
                 return self.called(node, "maximum", arguments)
-            case "reshape" | "transpose", [x, *sizes] if sizes or name == "transpose":
+            case "transpose", [x]:
+                return self.transposed(node, x)
+            case "transpose", [x, i, j]:
+                # Of two axes, as torch has it.
+                return self.computed(node, torch.transpose, self.value(x), self.literal(i), self.literal(j))
+            case "reshape" | "transpose", [x, *sizes] if sizes:
                 shape = [self.literal(size) for size in sizes]
                 axes = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else tuple(shape)
-                return self.computed(node, _SHAPES[name], self.value(x), axes) if axes else self.value(x).T
+                return self.computed(node, _SHAPES[name], self.value(x), axes)
             case _, [x] if name in _UNARY:
                 return self.computed(node, _UNARY[name], self.value(x))
             case _, [x, y] if name in _TWO:
                 return self.computed(node, _TWO[name], self.value(x), self.value(y))
             case _, [x] if name in _REDUCTIONS:
                 return self.computed(node, _REDUCTIONS[name], self.value(x), **settings)
+            case _, [x, axis] if name in _REDUCTIONS and "dim" not in settings:
+                settings["dim"] = self.literal(axis)
+                return self.computed(node, _REDUCTIONS[name], self.value(x), **settings)
         if name not in _FUNCTIONS:
             raise self.refused(node, f"no function is called {name!r}; {nearest(name, _FUNCTIONS)}")
         example = {"reshape": "reshape(x, (2, 3))"} | dict.fromkeys(_TWO, f"{name}(x, y)")
         raise self.refused(node, f"expected {example.get(name, f'{name}(x)')}")
+
+    def transposed(self, node: ast.expr, of: ast.expr) -> Any:
+        """x.T."""
+        value = self.value(of)
+        if not isinstance(value, fx.Proxy):
+            raise self.refused(node, "a number alone has no axes")
+        return value.T
 
     def settings(self, node: ast.Call, name: str) -> dict[str, Any]:
         """The axis of a sum, by torch's own names."""
@@ -160,7 +184,9 @@ class _Reader:
             known = {"axis": "dim", "dim": "dim", "keepdims": "keepdim", "keepdim": "keepdim"}
             if name not in _REDUCTIONS or word.arg not in known:
                 raise self.refused(node, f"{name} takes no {word.arg}=")
-            found[known[word.arg]] = self.literal(word.value)
+            value = found[known[word.arg]] = self.literal(word.value)
+            if value == ():
+                raise self.refused(node, f"{word.arg}=() names no axis; leave it out for all of them")
         return found
 
     def computed(self, node: ast.expr, function: Callable[..., Any], *values: Any, **settings: Any) -> Any:
@@ -170,7 +196,7 @@ class _Reader:
             return self.tracer.create_proxy("call_function", function, values, settings)
         try:
             number = float(function(*(torch.tensor(value, dtype=torch.float64) for value in values), **settings))
-        except (RuntimeError, TypeError, IndexError) as error:
+        except (RuntimeError, TypeError, IndexError, ValueError) as error:
             raise self.refused(node, "it is computed of numbers alone, which fails") from error
         if not math.isfinite(number):
             raise self.refused(node, f"it is {number}")
@@ -180,7 +206,7 @@ class _Reader:
         """A whole number, True, False or several whole numbers in brackets."""
         try:
             value = ast.literal_eval(node)
-        except ValueError:
+        except (ValueError, TypeError):
             value = None
         several = tuple(value) if isinstance(value, list | tuple) else (value,)
         if not all(isinstance(number, int) for number in several):
@@ -191,6 +217,14 @@ class _Reader:
         """The error that says what of the text can't be read, and why."""
         segment = ast.get_source_segment(self.text, node) or ""
         return InputError(f"expression {shown(self.text)}: can't read {shown(segment)}: {why}")
+
+
+def _is_literal(node: ast.expr) -> bool:
+    try:
+        ast.literal_eval(node)
+    except (ValueError, TypeError):
+        return False
+    return True
 
 
 def shown(text: str) -> str:

@@ -94,7 +94,9 @@ class Edge:
         assert operation is not None
         arriving = f"d{self.last}/d{self.child.name}"
         if operation.sent is not None:
-            return operation.sent(arriving, *names, **self.child.settings)[self.place]
+            sent = operation.sent(arriving, *names, **self.child.settings)[self.place]
+            batches = operation.name == "matmul" and self.child.value.ndim > max(2, self.parent.value.ndim)
+            return f"{sent}, summed over the repeats of {self.parent.name}" if batches else sent
         assert operation.factors is not None
         factor = operation.factors(self.child.name, *names)[self.place]
         product = {"1": arriving, "-1": f"-{arriving}"}.get(factor, f"{arriving} * {factor}")
@@ -110,6 +112,8 @@ class Graph:
         self._steps, self._given = steps, values
         self.nodes = _forward(steps, values)
         self.J = self.nodes[-1]
+        if self.J.is_leaf:
+            raise InputError(f"{shown(title)}: nothing is computed in it, expected one such as 3*(a+b*c)")
         if self.J.value.numel() != 1:
             raise InputError(
                 f"{self.J.formula} has shape {tuple(self.J.value.shape)}, expected a single number; end with "
@@ -139,9 +143,12 @@ class Graph:
         """The edges to what is computed from the node."""
         return [edge for edge in self.edges if edge.parent is node]
 
-    def nudged(self, leaf: Node, by: float) -> float:
-        """J where every entry of a leaf is larger by so much."""
-        return _forward(self._steps, {**self._given, leaf.name: leaf.value + by})[-1].value.item()
+    def nudged(self, leaf: Node, by: float) -> float | None:
+        """J where every entry of a leaf is larger by so much; None where J has no value there."""
+        try:
+            return _forward(self._steps, {**self._given, leaf.name: leaf.value + by})[-1].value.item()
+        except InputError:
+            return None
 
 
 def computation_graph(expression: str | Callable[..., Tensor], /, **values: Any) -> Graph:
@@ -156,7 +163,7 @@ def computation_graph(expression: str | Callable[..., Tensor], /, **values: Any)
     """
     tensors = {name: _tensor(name, value) for name, value in values.items()}
     if isinstance(expression, str):
-        title = "; ".join(line.strip() for line in expression.strip().splitlines())
+        title = expression.strip()
         steps = read(*trace_text(expression), str)
         return Graph(title, steps, _fitting(shown(title), _variables(steps), tensors))
     graph, tracer, names = trace(expression)
@@ -164,6 +171,8 @@ def computation_graph(expression: str | Callable[..., Tensor], /, **values: Any)
     title = f"{expression.__name__}({', '.join(parameters)})"
     steps = read(graph, names, lambda target: getattr(tracer.root, target))
     leaves = _variables(steps)
+    # What the function takes and does not use has no place in its graph.
+    tensors = {name: value for name, value in tensors.items() if name in leaves or name not in parameters}
     for name, parameter in parameters.items():
         if parameter.default is not parameter.empty and name in leaves and name not in tensors:
             tensors[name] = _tensor(name, parameter.default)
@@ -237,7 +246,7 @@ def _computed(node: Node) -> Tensor:
     shapes = ", ".join(f"{written(a)} {tuple(a.value.shape)}" for a in node.arguments if isinstance(a, Node))
     try:
         value = node.operation.forward(*operands, **node.settings)
-    except (RuntimeError, IndexError, TypeError) as error:
+    except (RuntimeError, IndexError, TypeError, ValueError, ArithmeticError) as error:
         raise InputError(f"{node.formula}: shapes {shapes} don't fit: {str(error).partition(chr(10))[0]}") from None
     if not value.isfinite().all():
         shown_values = ", ".join(f"{a.name} = {brief(a.value)}" for a in node.arguments if isinstance(a, Node))
@@ -316,7 +325,7 @@ def brief(value: Tensor) -> str:
     if value.numel() == 1:
         # Not -0, which is no other number.
         return f"{value.item() + 0.0:.6g}"
-    if value.numel() <= 6:
+    if value.numel() <= 6 and value.ndim <= 2:
         rows = (value + 0.0).tolist()
         return str([[float(f"{x:.4g}") for x in row] if isinstance(row, list) else float(f"{row:.4g}") for row in rows])
     shape = ", ".join(map(str, value.shape))

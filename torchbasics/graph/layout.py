@@ -5,14 +5,18 @@ from there to the right, up to what needs it first; an order within each column 
 what a box is connected to; heights that keep the order and come as close as they can to those means.
 """
 
+import bisect
 import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from torchbasics.errors import InputError
 from torchbasics.graph.drawing import Drawing
 
 SWEEPS = 12
+# Boxes, and columns that arrows cross, in one picture.
+MOST_PLACES = 5_000
 Point = tuple[float, float]
 # A box by its key, or the place where the k-th arrow crosses a column without a box.
 Place = str | tuple[int, int]
@@ -66,8 +70,17 @@ def spread(wanted: Sequence[float], gaps: Sequence[float]) -> list[float]:
 
 
 def arrange(drawing: Drawing, sizes: Mapping[str, Point], label_widths: Sequence[float]) -> Layout:
-    """Place boxes of these widths and heights, arrows, and labels of these widths."""
+    """Place boxes of these widths and heights, arrows, and labels of these widths.
+
+    Raises `InputError` for a graph of which no picture could be read.
+    """
     column = columns(drawing)
+    places = len(column) + sum(column[arrow.end] - column[arrow.start] - 1 for arrow in drawing.arrows)
+    if places > MOST_PLACES:
+        raise InputError(
+            f"the graph has {len(drawing.boxes):,} boxes and arrows over {places:,} columns in all, too many to draw; "
+            "leave the picture out"
+        )
     chains = [_chain(k, arrow.start, arrow.end, column) for k, arrow in enumerate(drawing.arrows)]
     ranks: list[list[Place]] = [[] for _ in range(1 + max(column.values()))]
     for box in drawing.boxes:
@@ -146,8 +159,13 @@ def _crossings(ranks: Sequence[Sequence[Place]], before: Mapping[Place, list[Pla
     count = 0
     for left, right in itertools.pairwise(ranks):
         where = {place: k for k, place in enumerate(left)}
-        ends = [where[start] for place in right for start in sorted(before[place], key=where.__getitem__)]
-        count += sum(a > b for k, a in enumerate(ends) for b in ends[k + 1 :])
+        # From the top of the right column to its bottom: each end crosses those before it that began further down.
+        seen: list[int] = []
+        for place in right:
+            for start in sorted(where[start] for start in before[place]):
+                at = bisect.bisect_right(seen, start)
+                count += len(seen) - at
+                seen.insert(at, start)
     return count
 
 

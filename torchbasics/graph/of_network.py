@@ -47,7 +47,9 @@ def network_drawing(
     for name, layer, names in zip(network.names, network.sequence, network.own_names, strict=True):
         boxes += [_given(own, parameters[own]) for own in names.values()]
         title = f"{name} = {_formula(layer, A_prev, names)}"
-        boxes.append(Box(name, title, (_shape(found[name]),), "computed", tuple(found[name].shape)))
+        parts = [type(part).__name__ for _, part in layer.parts() if part is not layer]
+        lines = (_shape(found[name]), *([f"of {', '.join(parts)}"] if parts else []))
+        boxes.append(Box(name, title, lines, "computed", tuple(found[name].shape)))
         arrows += [arrow(A_prev, name), *(arrow(own, name) for own in names.values())]
         A_prev = name
     penalties = list(network.penalties)
@@ -56,6 +58,8 @@ def network_drawing(
     boxes += [_given("Y", Y), Box("J", f"J = {J}", (f"{found['J'].item():.6g}",), "last", ())]
     arrows += [arrow(A_prev, "J"), Arrow("Y", "J", None), *(Arrow(own, "J", None) for own in weights)]
     note = "Along the edges, right to left: dZ = m dJ/dZ and dA = m dJ/dA; dW = dJ/dW and db = dJ/db."
+    if weights:
+        note = f"{note[:-1]}, with the penalty's part."
     return Drawing(f"one step of {' -> '.join(['X', *network.names, 'J'])}", tuple(boxes), tuple(arrows), note)
 
 

@@ -59,7 +59,8 @@ class Operation:
 def _full(shape: torch.Size, axis: Any) -> tuple[int, ...]:
     """The axes that a sum over `axis` runs over, counted from 0."""
     axes = range(len(shape)) if axis is None else [axis] if isinstance(axis, int) else axis
-    return tuple(a % len(shape) for a in axes)
+    # A single number has no axes, and is its own sum over any that torch allows it.
+    return tuple(a % len(shape) for a in axes) if shape else ()
 
 
 def _kept(reduced: Tensor, shape: torch.Size, axis: Any) -> Tensor:
@@ -119,13 +120,17 @@ def _order(ndim: int, axes: tuple[int, ...] | None, swap: tuple[int, int] | None
     if swap is None:
         return tuple(reversed(range(ndim))) if axes is None else tuple(axis % ndim for axis in axes)
     order = list(range(ndim))
+    if not ndim:
+        return ()
     i, j = swap
     order[i], order[j] = order[j], order[i]
     return tuple(order)
 
 
 def _transpose(x: Tensor, axes: tuple[int, ...] | None = None, swap: tuple[int, int] | None = None) -> Tensor:
-    return x.permute(_order(x.ndim, axes, swap))
+    if swap is not None:
+        return x.transpose(*swap)
+    return x.permute(tuple(reversed(range(x.ndim))) if axes is None else axes)
 
 
 def _transpose_back(
@@ -221,7 +226,7 @@ OPERATIONS = {
             torch.maximum,
             lambda x, y: f"max({x}, {y})",
             lambda v, x, y: (_half_where_equal(x, y), _half_where_equal(y, x)),
-            lambda v, x, y: (f"({x} > {y})", f"({y} > {x})"),
+            lambda v, x, y: (f"({x} > {y}; half where equal)", f"({y} > {x}; half where equal)"),
         ),
         Operation(
             "matmul",

@@ -1,6 +1,7 @@
 """A drawing as pixels, for TensorBoard's Images tab, which takes no SVG."""
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Curve
 
+from torchbasics.errors import InputError
 from torchbasics.graph.drawing import Drawing
 from torchbasics.graph.layout import arrange
 from torchbasics.graph.svg import LINE, box_size, text_width
@@ -20,6 +22,8 @@ INK, FAINT, EDGE, BACK, WRONG = "#1d2530", "#667181", "#8a95a5", "#b3480f", "#c2
 DPI, LEAST_DPI = 150, 50
 # The longest side in pixels, as Matplotlib has it.
 LARGEST = 65_000
+# In all; Matplotlib takes some twenty bytes for each.
+MOST_PIXELS = 30_000_000
 # Points to an inch over the layout's pixels to an inch.
 POINT = 72 / 100
 
@@ -27,11 +31,15 @@ POINT = 72 / 100
 def pixels(drawing: Drawing) -> UInt8[np.ndarray, "H W 3"] | None:
     """The same boxes, arrows and labels as the SVG's, at 1.5 times its size.
 
-    A drawing that is too large for an image is drawn smaller; None where it would be too small to read.
+    A drawing that is too large for an image is drawn smaller; None where it could not be read then.
     """
     sizes = {box.key: box_size(box) for box in drawing.boxes}
-    layout = arrange(drawing, sizes, [text_width(arrow.label or "") for arrow in drawing.arrows])
-    dpi = min(DPI, 100 * LARGEST / max(layout.width, layout.height))
+    try:
+        layout = arrange(drawing, sizes, [text_width(arrow.label or "") for arrow in drawing.arrows])
+    except InputError:
+        return None
+    largest_area = 100 * math.sqrt(MOST_PIXELS / (layout.width * layout.height))
+    dpi = min(DPI, 100 * LARGEST / max(layout.width, layout.height), largest_area)
     if dpi < LEAST_DPI:
         return None
     figure = Figure(figsize=(layout.width / 100, layout.height / 100), dpi=dpi)

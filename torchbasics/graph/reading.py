@@ -180,6 +180,8 @@ def _order(target: str, arguments: list[Any], words: dict[str, Any]) -> dict[str
         return {"swap": (-2, -1)}
     if target in ("transpose", "swapaxes"):
         pair = [*arguments, *(words.pop(key) for key in ("dim0", "axis0", "dim1", "axis1") if key in words)]
+        if len(pair) != 2 or not all(isinstance(axis, int) for axis in pair):
+            raise InputError(f"{target}: expected two axes, as in x.transpose(0, 1)")
         return {"swap": tuple(pair)}
     return {"axes": _several(arguments or [words.pop("dims", None)])}
 

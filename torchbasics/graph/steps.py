@@ -21,7 +21,7 @@ def steps(graph: Graph) -> str:
     chains = [chain(graph, leaf) for leaf in graph.leaves]
     if any(chains):
         lines += ["", "chain rule", *(f"  {line}" for line in chains if line)]
-    nudges = [nudge(graph, leaf) for leaf in graph.leaves if leaf.value.numel() == 1 and not leaf.constant]
+    nudges = [nudge(graph, leaf) for leaf in graph.leaves if _can_be_nudged(leaf)]
     if nudges:
         lines += ["", f"nudge: what {J} does when a leaf grows by {NUDGE:g}", *_columns(nudges)]
     return "\n".join([*lines, "", verdict(graph)])
@@ -58,37 +58,59 @@ def chain(graph: Graph, leaf: Node) -> str:
     """
     J = graph.J.name
     symbols, numbers = [], []
-    for path in _runs(graph, leaf):
-        end = path[-1].child
-        start = [] if end is graph.J else [(f"d{J}/d{end.name}", brief(end.gradient))]
-        factors = [(f"d{edge.child.name}/d{edge.parent.name}", edge.slope) for edge in reversed(path)]
-        if any(slope is None for _, slope in factors):
-            return ""
-        symbols.append(" ".join(name for name, _ in [*start, *factors]))
-        numbers.append("*".join(_factor(number) for _, number in [*start, *factors]))
+    for run in _runs(graph, leaf):
+        end = run[-1][0].child
+        names = [] if end is graph.J else [f"d{J}/d{end.name}"]
+        factors = [] if end is graph.J else [brief(end.gradient)]
+        for edges in reversed(run):
+            slopes = [edge.slope for edge in edges]
+            if None in slopes:
+                return ""
+            names.append(f"d{edges[0].child.name}/d{edges[0].parent.name}")
+            factors.append(" + ".join(_factor(slope) for slope in slopes))
+        symbols.append(" ".join(names))
+        # A value that enters the next one twice has the sum of two derivatives.
+        numbers.append("*".join(f"({factor})" if " + " in factor else _factor(factor) for factor in factors))
+        if len(factors) == 1:
+            numbers[-1] = factors[0]
     parts = [f"d{J}/d{leaf.name}", " + ".join(symbols), " + ".join(numbers), brief(leaf.gradient)]
     # A path of one edge would say the same again.
     return " = ".join(part for k, part in enumerate(parts) if k == 0 or part != parts[k - 1])
 
 
-def _runs(graph: Graph, leaf: Node) -> Iterator[list[Edge]]:
-    """The paths from a leaf as far as they do not branch."""
-    for edge in graph.edges_from(leaf):
-        path = [edge]
-        while len(onward := graph.edges_from(path[-1].child)) == 1:
-            path += onward
-        yield path
+def _runs(graph: Graph, leaf: Node) -> Iterator[list[list[Edge]]]:
+    """The paths from a leaf as far as they do not branch; each step a list of edges, of which x*x has two from x."""
+    for edges in _by_child(graph, leaf):
+        run = [edges]
+        while len(onward := _by_child(graph, run[-1][0].child)) == 1:
+            run += onward
+        yield run
+
+
+def _by_child(graph: Graph, node: Node) -> list[list[Edge]]:
+    found: dict[Node, list[Edge]] = {}
+    for edge in graph.edges_from(node):
+        found.setdefault(edge.child, []).append(edge)
+    return list(found.values())
 
 
 def nudge(graph: Graph, leaf: Node) -> tuple[str, str]:
     """A leaf before and after its nudge, and J."""
     value, J, after = leaf.value.item(), graph.J.value.item(), graph.nudged(leaf, NUDGE)
     name = graph.J.name
-    return (
-        f"{leaf.name} = {value:.7g} -> {value + NUDGE:.7g}",
-        f"{name} = {J:.7g} -> {after:.7g}, {(after - J) / NUDGE:.4g} times as much; "
-        f"d{name}/d{leaf.name} = {brief(leaf.gradient)}",
-    )
+    before = f"{leaf.name} = {value:.7g} -> {value + NUDGE:.7g}"
+    if after is None:
+        return before, f"{name} has no value there; d{name}/d{leaf.name} = {brief(leaf.gradient)}"
+    ratio = f"{(after - J) / NUDGE:.4g} times as much"
+    return before, f"{name} = {J:.7g} -> {after:.7g}, {ratio}; d{name}/d{leaf.name} = {brief(leaf.gradient)}"
+
+
+def _can_be_nudged(leaf: Node) -> bool:
+    """Whether it is a single number of the user's, and not so large that it would stay what it is."""
+    if leaf.value.numel() != 1 or leaf.constant:
+        return False
+    value = leaf.value.item()
+    return abs((value + NUDGE) - value - NUDGE) < 1e-3 * NUDGE
 
 
 def _factor(number: float | str | None) -> str:

@@ -4,7 +4,9 @@ A value is a number, a list of lists as in `W=[[1, 2], [3, 4]]`, or `randn(2, 3)
 """
 
 import ast
+import math
 import re
+import unicodedata
 
 import torch
 from torch import Tensor
@@ -26,6 +28,8 @@ def read_values(text: str, seed: int) -> dict[str, Tensor]:
     values: dict[str, Tensor] = {}
     for part in _parts(text):
         name, equals, value = (word.strip() for word in part.partition("="))
+        # As Python has the names of an expression.
+        name = unicodedata.normalize("NFKC", name)
         if not equals or not name.isidentifier():
             raise InputError(f"--at {part.strip()!r}: {EXPECTED}")
         if name in values:
@@ -48,20 +52,31 @@ def _parts(text: str) -> list[str]:
 
 def _value(name: str, text: str, generator: torch.Generator) -> Tensor:
     if match := _RANDN.fullmatch(text):
-        shape = [int(size) for size in (match[1] or "").split(",") if size.strip()]
-        if 0 in shape or torch.Size(shape).numel() > LARGEST:
-            raise InputError(f"--at {name}={text}: expected sizes of 1 or more, and at most {LARGEST:,} numbers in all")
+        shape = [_size(size) for size in (match[1] or "").split(",") if size.strip()]
+        if 0 in shape or math.prod(shape) > LARGEST:
+            raise InputError(
+                f"--at {name}={text[:60]}: expected sizes of 1 or more, and at most {LARGEST:,} numbers in all"
+            )
         return torch.randn(shape, generator=generator, dtype=torch.float64)
     try:
         # Written out by the user: numbers and brackets, of which nothing is executed.
-        read = torch.tensor(ast.literal_eval(text))
-        value = torch.tensor(ast.literal_eval(text), dtype=torch.float64)
-        if read.dtype == torch.bool or read.is_complex():
-            raise TypeError
+        literal = ast.literal_eval(text)
+        value = torch.tensor(literal, dtype=torch.float64)
     except (ValueError, SyntaxError, TypeError, RuntimeError, MemoryError, OverflowError):
-        raise InputError(
-            f"--at {name}={text[:60]}: expected a number, rows such as [[1,2],[3,4]], or randn(2,3)"
-        ) from None
+        literal = None
+    if literal is None or not _only_numbers(literal):
+        raise InputError(f"--at {name}={text[:60]}: expected a number, rows such as [[1,2],[3,4]], or randn(2,3)")
     if not value.numel() or not value.isfinite().all():
         raise InputError(f"--at {name}={text[:60]}: expected finite numbers, one or more")
     return value
+
+
+def _size(text: str) -> int:
+    """A size of a few digits as it is, and a longer one as too large."""
+    return int(text) if len(text.strip()) < 10 else LARGEST + 1
+
+
+def _only_numbers(literal: object) -> bool:
+    if isinstance(literal, list | tuple):
+        return all(map(_only_numbers, literal))
+    return isinstance(literal, int | float) and not isinstance(literal, bool)

@@ -50,11 +50,11 @@ from torch.utils.tensorboard import summary
 
 from torchbasics import exits
 from torchbasics.arguments import parse_options
+from torchbasics.board import Board
 from torchbasics.errors import InputError
 from torchbasics.lessons.catalogue import NAME_PATTERN
 from torchbasics.lessons.config import refuse_seed
 from torchbasics.lessons.results import PICTURE, VERDICT, numbered
-from torchbasics.training.board import Board
 from torchbasics.training.pictures import pixels, save_figure
 
 T = TypeVar("T")

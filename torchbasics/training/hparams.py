@@ -9,7 +9,7 @@ from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
 from torch.utils.tensorboard import summary
 
-from torchbasics.training.board import Board
+from torchbasics.board import Board
 
 # The end of the name of an event file that only has the hyperparameters and their result.
 SUFFIX = ".hparams"

@@ -35,13 +35,13 @@ import torch
 from torch import Tensor
 from torch.utils.tensorboard import summary
 
+from torchbasics.board import Board
 from torchbasics.data.base import Data
 from torchbasics.graph.board import graph_def
 from torchbasics.graph.of_network import drawing_in_use
 from torchbasics.network import Network
 from torchbasics.notation import examples_first
 from torchbasics.training import hparams, pictures
-from torchbasics.training.board import Board
 from torchbasics.training.engines import Engine, likeliest
 from torchbasics.training.layout import layout
 from torchbasics.training.log import Log, Step
