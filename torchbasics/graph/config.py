@@ -13,17 +13,14 @@ from torchbasics.arguments import left_out
 class GraphConfig:
     """Draw a computation graph: values forward, derivatives backward, the chain rule written out, every edge checked.
 
-    torchbasics graph "3*(a+b*c)" --at a=5,b=3,c=2
-    torchbasics graph "u = b*c; v = a + u; J = 3*v" --at a=5,b=3,c=2 --svg chain.svg
-    torchbasics graph "mean((W @ X - Y)**2)" --at "W=[[1,2]],X=randn(2,3),Y=randn(1,3)"
-    torchbasics graph logistic-example
-    torchbasics graph deep --layers 64,5,1
+    As in: torchbasics graph "u = b*c; v = a + u; J = 3*v" --at a=5,b=3,c=2. The text is parsed, never executed; it may
+    have numbers, names, + - * / ** @, x.T, and exp, log, sqrt, sigmoid, tanh, relu, max, sum, mean, reshape, transpose.
     """
 
     expression: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="EXPRESSION")]
     """An expression; notes or logistic-example, the notes' two; or a model of train's, such as deep."""
 
-    at: Annotated[str | None, left_out("NAME=VALUE,...", "the notes' own values")] = None
+    at: Annotated[str | None, left_out("NAME=VALUE,...", "notes and logistic-example: their own")] = None
     """Values of the variables: numbers, rows such as [[1,2],[3,4]], or randn(2,3)."""
 
     data: Annotated[str | None, left_out("NAME|FILE|DIR", "train's")] = None
