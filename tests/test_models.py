@@ -190,12 +190,11 @@ def test_pictures_with_other_inputs_are_not_in_a_file(tmp_path: Path) -> None:
 def test_cnn_tells_cats_on_real_pictures(cifar_cat_files: tuple[Path, Path], tmp_path: Path) -> None:
     # 4,000 pictures of 32x32x3 to train on, 1,000 to test on; half of both are cats.
     # By hand alone: that the twin keeps in step is test_both_engines_learn_in_step's, to rounding.
-    run = create(TrainConfig("cnn", str(cifar_cat_files[0]), iterations=300, engine="manual", runs_dir=tmp_path))
+    run = create(TrainConfig("cnn", str(cifar_cat_files[0]), iterations=500, engine="manual", runs_dir=tmp_path))
     train(run, quiet())
     test = run.data.test
     _, A = run.engines[0].cost_and_predictions(test.X, test.Y)
-    # The deep network gets 69 % in 2,500 iterations.
-    assert accuracy(A, test.Y) >= 0.71
+    assert accuracy(A, test.Y) >= 0.75
 
 
 def test_the_defaults_name_data_that_the_model_takes() -> None:
