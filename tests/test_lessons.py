@@ -26,6 +26,7 @@ import torchbasics
 from torchbasics.arguments import parse_options
 from torchbasics.cli import main
 from torchbasics.errors import InputError
+from torchbasics.files import write as write_file
 from torchbasics.lessons import catalogue
 from torchbasics.lessons.lesson import Lesson, LessonConfig, Verdict, run
 from torchbasics.lessons.page import page
@@ -292,6 +293,8 @@ def test_ctrl_c_leaves_the_page_of_what_is_done(place: Path) -> None:
     ("arguments", "line"),
     [
         (["hold"], "no lesson is called 'hold'; did you mean 'holds'? expected all, or some of: 1 holds, 2 denies"),
+        (["all", "foo"], "no lesson is called 'foo'; expected all, or some of: 1 holds"),
+        (["holds", "--page", "p" * 300], "ppp: File name too long; name another file"),
         (["5"], "no lesson is called '5'; expected all, or some of: 1 holds, 2 denies, 3 crashes, 4 refuses, 12 reads"),
         (["holds", "--seed", "-1"], "--seed -1: expected a whole number from 0 to 4294967295"),
         (["holds", "--runs-dir", "scripts/bench.py"], "can't make scripts/bench.py/lessons: Not a directory"),
@@ -323,6 +326,26 @@ def test_a_page_of_someone_elses_is_not_written_over(capfd: pytest.CaptureFixtur
     assert "runs/lessons/index.html exists and is no page of torchbasics lessons" in capfd.readouterr().err
     assert files() == {"runs/lessons/index.html"}
     assert Path("runs/lessons/index.html").read_text() == "my own"
+
+
+def test_a_page_may_have_the_longest_name_there_is(place: Path) -> None:
+    path = place / ("p" * 255)
+    write_file(path, "a page")
+    assert path.read_text() == "a page"
+    assert files() == {path.name}
+
+
+def test_installed_lessons_bring_no_folder_beside_them(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # Beside an installed package may stand a folder `scripts` of someone else's.
+    (place / "scripts").rename("installed")
+    (place / "scripts").mkdir()
+    monkeypatch.setenv("PYTHONPATH", "known")
+    assert told("holds", "--runs-dir", "my runs") == 0
+    content = json.loads(Path("my runs/lessons/holds", VERDICT).read_text())
+    assert content["options"]["PYTHONPATH"] == "known"
+    assert "tensorboard --logdir 'my runs/lessons'\n" in capfd.readouterr().out
 
 
 def test_no_scripts_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import math
 import multiprocessing
 import os
 import signal
@@ -31,13 +32,14 @@ from torchbasics.training import checkpoint, log
 from torchbasics.training.config import TrainConfig
 from torchbasics.training.loop import stop_on_ctrl_c
 from torchbasics.training.record import Recorder
-from torchbasics.training.sweep import table, workers
+from torchbasics.training.run import resume, train
+from torchbasics.training.sweep import one, table, workers
 from torchbasics.training.sweep.command import results_of, run
 from torchbasics.training.sweep.one import NAME as RESULT
 from torchbasics.training.sweep.one import Outcome, result, train_one
 from torchbasics.training.sweep.plan import NAME as SETTINGS
 from torchbasics.training.sweep.plan import alone, plan
-from torchbasics.training.sweep_config import SweepConfig
+from torchbasics.training.sweep_config import LISTS, SweepConfig
 
 pytestmark = pytest.mark.usefixtures("nothing_drawn")
 
@@ -262,10 +264,57 @@ def test_killed_runs_begin_anew_and_become_what_they_would_have_been(
     assert not (folder / FOUR[1] / checkpoint.NAME).exists()
     # The third as if it had been killed between its last checkpoint and its result.
     assert train_one(plan(config).runs[FOUR[2]]) == Outcome("finished")
+    before = (folder / FOUR[2] / RESULT).read_text()
     (folder / FOUR[2] / RESULT).unlink()
+    begun = []
+    step = Recorder.step
+    monkeypatch.setattr(Recorder, "step", lambda self, i, *rest: (begun.append(i), step(self, i, *rest)))
     assert run(SweepConfig(resume=folder, jobs=1), quiet()) == 0
+    # That one is only evaluated: its clock is the first training's.
+    assert begun == [*range(20), *range(20)]
+    assert (folder / FOUR[2] / RESULT).read_text() == before
     for name, layers, rate in ((FOUR[1], "60,3,1", 0.05), (FOUR[2], "60,6,4,1", 0.2)):
         assert_same_run(folder / name, alone_trained(config, layers=(layers,), learning_rate=rate))
+
+
+def test_what_was_done_to_a_run_by_hand_is_never_lost(pictures: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = sweep_of(pictures, layers=("60,3,1",), batch_size=(5, 7))
+    folder = folder_of(config)
+    runs = plan(config).runs
+    ended, further, damaged, other = runs
+    for name in (ended, further):
+        with monkeypatch.context() as patch:
+            interrupted_at(patch, 1, 8, lambda: signal.raise_signal(signal.SIGINT))
+            assert train_one(runs[name]) == Outcome("stopped")
+    assert train(resume(folder / ended, None), quiet()) == 0
+    assert train(resume(folder / further, 40), quiet()) == 0
+    (folder / damaged).mkdir()
+    (folder / damaged / checkpoint.NAME).write_text("of another version")
+    assert train_one(replace(runs[other], batch_size=5)) == Outcome("finished")
+    (folder / other / RESULT).unlink()
+    # With all its updates it is evaluated, as one that was never stopped.
+    whole = alone_trained(config, layers=("60,3,1",), batch_size=5, learning_rate=0.05)
+    assert train_one(runs[ended]) == Outcome("finished")
+    assert_same_run(folder / ended, whole)
+    found = result(folder / ended)
+    assert found is not None
+    figures = (figure for figure in hparams_sessions(folder / ended)[1][0].metric_values)
+    assert {figure.name.tag.removeprefix("result/"): figure.value for figure in figures} == pytest.approx(
+        {name: value for name, value in found["results"]["manual"].items() if name != "seconds"}, rel=1e-6
+    )
+    for name, said in (
+        (further, "gone on with by resume, or trained otherwise (--iterations is 40 there, and 20 in the sweep)"),
+        (damaged, "is damaged, or was not written by train"),
+        (other, "(--batch-size is 5 there, and 7 in the sweep)"),
+    ):
+        before = listing(folder / name)
+        outcome = train_one(runs[name])
+        assert outcome.kind == "failed"
+        assert said in outcome.why
+        assert listing(folder / name) == before
+    (folder / ended / RESULT).unlink()
+    (folder / ended / log.NAME).unlink()
+    assert "has no log.csv any more" in train_one(runs[ended]).why
 
 
 def test_a_run_that_fails_is_said_and_is_tried_again(pictures: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,6 +326,13 @@ def test_a_run_that_fails_is_said_and_is_tried_again(pictures: str, monkeypatch:
             raise OSError(28, "No space left on device")
         return save(folder, content)
 
+    def full_already(config: TrainConfig) -> Any:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(one, "create", full_already)
+        why = f"can't write to {folder_of(config) / FOUR[0]}: No space left on device"
+        assert train_one(plan(config).runs[FOUR[0]]) == Outcome("failed", why)
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "save", full)
         with pytest.raises(InputError, match=rf"{FOUR[1]} failed: can't write to .*: No space left on device"):
@@ -315,7 +371,11 @@ def test_processes_that_die_fail_their_run_alone_and_ctrl_c_reaches_the_others_o
     )
     due = [next(acts)]
 
+    looks = itertools.count()
+
     def looking(connections: Sequence[Connection], seconds: float) -> list[Any]:
+        # Each takes `seconds` at most: no run that hangs keeps the test for ever.
+        assert next(looks) < 600, f"{due} has not come"
         if due and all(logging(planned.folder / name) for name in due[0][0]):
             due.pop()[1]()
             due.extend(itertools.islice(acts, 1))
@@ -344,6 +404,57 @@ def test_processes_that_die_fail_their_run_alone_and_ctrl_c_reaches_the_others_o
     for pid in pids.values():
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def test_ctrl_c_while_a_process_starts_ends_it_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted:
+        def __init__(self, **_: Any) -> None: ...
+
+        def start(self) -> None:
+            # As of a sweep that sends a run, and Ctrl-C, before the new thread has said that it goes.
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(workers.threading, "Thread", Interrupted)
+    monkeypatch.setattr(workers.os, "setsid", lambda: None)
+    ours, theirs = multiprocessing.Pipe()
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        workers.serve(theirs)
+    except KeyboardInterrupt:
+        pytest.fail("the process would end with a traceback")
+    finally:
+        signal.signal(signal.SIGINT, before)
+        ours.close()
+        theirs.close()
+
+
+class Slow:
+    """A process that takes its time to end: `seconds`, of those that one waits for it."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.exitcode = seconds, None
+
+    def join(self, timeout: float = math.inf) -> None:
+        if self.exitcode is None and timeout >= self.seconds:
+            self.exitcode = 3
+
+    def kill(self) -> None:
+        if self.exitcode is None:
+            self.seconds, self.exitcode = 0, -9
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(5, "its process ended with exit code 3"), (60, "its process gave no outcome, and did not end in 10 seconds")],
+)
+def test_a_process_has_time_to_end_before_it_is_killed(seconds: float, said: str) -> None:
+    worker = object.__new__(workers._Worker)
+    worker.process = Slow(seconds)  # type: ignore[assignment]
+    worker.connection, theirs = multiprocessing.Pipe()
+    theirs.close()
+    assert worker.died() == said
+    assert worker.connection.closed
+    assert worker.process.exitcode is not None
 
 
 def test_a_process_trains_as_this_one_does_and_ends_when_the_sweep_is_killed(pictures: str) -> None:
@@ -432,6 +543,7 @@ def test_other_settings_and_other_folders_are_refused_and_left_alone(pictures: s
         with pytest.raises(InputError, match=said):
             plan(replace(config, **changes))
     (config.runs_dir / "mine").mkdir()
+    (config.runs_dir / "mine" / "notes").touch()
     with pytest.raises(InputError, match=r"no sweep is in .*mine: it has no sweep\.json"):
         plan(replace(config, name="mine"))
     with alone(folder), pytest.raises(InputError, match="another sweep is under way"):
@@ -443,6 +555,73 @@ def test_other_settings_and_other_folders_are_refused_and_left_alone(pictures: s
         for again in (config, SweepConfig(resume=folder)):
             with pytest.raises(InputError, match=r"sweep\.json is not as sweep wrote it"):
                 plan(again)
+    (folder / SETTINGS).unlink()
+    (folder / SETTINGS).mkdir()
+    with pytest.raises(InputError, match=r"sweep\.json can't be read: Is a directory"):
+        plan(config)
+
+
+def test_a_sweep_that_was_killed_before_its_settings_were_written_begins_anew(
+    pictures: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = sweep_of(pictures)
+    for reason in (Killed(), OSError(28, "No space left on device")):
+
+        def fail(descriptor: int, reason: BaseException = reason) -> None:
+            raise reason
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", fail)
+            with pytest.raises(Killed if isinstance(reason, Killed) else InputError):
+                plan(config)
+        assert list(listing(folder_of(config))) == [f"{SETTINGS}.tmp"]
+    planned = plan(config)
+    assert list(listing(planned.folder)) == [SETTINGS]
+    assert plan(config) == planned
+
+
+# A result that the table could show.
+WHOLE = {
+    "outcome": "finished",
+    "why": "",
+    "hyperparameters": dict.fromkeys(LISTS, 1),
+    "results": {"manual": {"cost": 0.5, "train_accuracy": 1, "test_accuracy": 1, "seconds": 0.1}},
+}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{", "{}", "[]", "null", '"finished"',
+        *(json.dumps({**WHOLE, name: value}) for name in WHOLE for value in ({}, [], None, "other")
+          if (name, value) != ("why", "other")),
+        json.dumps({**WHOLE, "results": {"manual": {"cost": 0.5}}}),
+        json.dumps({**WHOLE, "results": {"manual": 3}}),
+        json.dumps({**WHOLE, "outcome": "diverged"}),
+    ],
+)  # fmt: skip
+def test_a_damaged_result_is_one_line(content: str, tmp_path: Path) -> None:
+    (tmp_path / RESULT).write_text(json.dumps(WHOLE))
+    assert result(tmp_path) == WHOLE
+    (tmp_path / RESULT).write_text(content)
+    with pytest.raises(InputError, match=r"result\.json is not as sweep wrote it; remove it, and it is written again"):
+        result(tmp_path)
+
+
+def test_a_file_in_place_of_a_run_is_one_line(pictures: str) -> None:
+    config = sweep_of(pictures)
+    plan(config)
+    (folder_of(config) / FOUR[1]).write_text("my own")
+    with pytest.raises(InputError, match=r"result\.json can't be read: Not a directory; move .*60-3-1 elsewhere"):
+        run(config, quiet())
+    assert sorted(listing(folder_of(config))) == sorted([SETTINGS, FOUR[1]])
+
+
+def test_going_on_takes_no_other_folder() -> None:
+    for changes in ({"runs_dir": Path("elsewhere")}, {"name": "other"}, {"iterations": 3}):
+        with pytest.raises(InputError, match="has its own settings: give no other option but --jobs"):
+            SweepConfig(resume=Path("runs/swept"), jobs=2, **changes).check()
+    SweepConfig(resume=Path("runs/swept"), jobs=2).check()
 
 
 def test_changed_data_is_refused(pictures: str) -> None:

@@ -12,6 +12,14 @@ from torchbasics.errors import InputError
 
 def refuse(option: str, path: Path, is_ours: Callable[[str], bool], what: str) -> None:
     """Raise `InputError` unless `write` can go there: no file yet, an empty one, or one of ours, which is `what`."""
+    try:
+        _refuse(option, path, is_ours, what)
+    except OSError as error:
+        # A name that is too long, a folder that may not be looked into.
+        raise InputError(f"{option} {path}: {error.strerror}; name another file") from None
+
+
+def _refuse(option: str, path: Path, is_ours: Callable[[str], bool], what: str) -> None:
     if path.is_dir():
         raise InputError(f"{option} {path} is a folder; expected a file's name in it")
     if not path.parent.is_dir():
@@ -33,7 +41,8 @@ def write(path: Path, text: str) -> None:
     """All of it, or none."""
     path = path.resolve()
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        # Short, since `path.name` may be as long as a name can be.
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".torchbasics-")
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(text)

@@ -44,15 +44,13 @@ def lessons() -> list[Entry]:
 def chosen(words: tuple[str, ...]) -> list[Entry]:
     """The lessons of these names or numbers, all of them for "all". Raises `InputError` for one that isn't there."""
     every = lessons()
-    if "all" in words:
-        return every
     known = {key: entry for entry in every for key in (str(entry.number), f"{entry.number:02}", entry.name)}
     for word in words:
-        if word not in known:
+        if word not in known and word != "all":
             names = ", ".join(f"{entry.number} {entry.name}" for entry in every)
             hint = nearest(word, [entry.name for entry in every]).partition("(")[0]
             raise InputError(f"no lesson is called {word!r}; {hint}expected all, or some of: {names}")
-    return list(dict.fromkeys(known[word] for word in words))
+    return every if "all" in words else list(dict.fromkeys(known[word] for word in words))
 
 
 def _data(text: str, tree: ast.Module) -> str | None:

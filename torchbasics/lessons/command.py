@@ -1,6 +1,7 @@
 """`torchbasics lessons`: lists them, or runs some one after another, each as a process of its own."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -48,7 +49,7 @@ def run(config: LessonsConfig, console: Console) -> int:
     try:
         for entry, command in commands.items():
             before = newest(config.runs_dir, entry.name)
-            code = _start(command)
+            code = _start(command, entry.script.parent)
             result = newest(config.runs_dir, entry.name)
             # An exception that nobody caught ends with 1 too, but leaves no verdict.
             if code in (0, 1) and result is not None and (before is None or result.folder != before.folder):
@@ -61,7 +62,8 @@ def run(config: LessonsConfig, console: Console) -> int:
     _show(entries, results, failed, console)
     known = {entry: results.get(entry) or newest(config.runs_dir, entry.name) for entry in every}
     files.write(path, page(known, failed))
-    for what, where in (("page:", str(path)), ("curves:", f"tensorboard --logdir {config.runs_dir / 'lessons'}")):
+    logdir = shlex.quote(str(config.runs_dir / "lessons"))
+    for what, where in (("page:", str(path)), ("curves:", f"tensorboard --logdir {logdir}")):
         console.print(f"{what:9} {where}", highlight=False, markup=False, soft_wrap=True)
     if stopped:
         return 130
@@ -105,14 +107,13 @@ def _is_ours(text: str) -> bool:
     return is_from(PROGRAM, text)
 
 
-def _start(command: Sequence[str]) -> int:
+def _start(command: Sequence[str], scripts: Path) -> int:
     """Run a lesson, which writes to our terminal itself; its exit code. Raises `KeyboardInterrupt` if stopped."""
     environment = dict(os.environ)
-    beside = catalogue.FOLDERS[-1]
-    if beside.is_dir():
+    if scripts == catalogue.FOLDERS[-1]:
         # A clone need not be installed.
         known = environment.get("PYTHONPATH")
-        environment["PYTHONPATH"] = os.pathsep.join([str(beside.parent), *([known] if known else [])])
+        environment["PYTHONPATH"] = os.pathsep.join([str(scripts.parent), *([known] if known else [])])
     sys.stdout.flush()
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment)
     try:

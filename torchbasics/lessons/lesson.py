@@ -34,6 +34,7 @@ A run's folder is runs/lessons/NAME, numbered where that is taken, one higher th
 
 import itertools
 import json
+import math
 import shlex
 import sys
 import time
@@ -154,13 +155,13 @@ def run(config: C, experiment: Callable[[C, Lesson], Verdict], script: Path, con
         "claim": claim,
         "holds": verdict.holds,
         "words": verdict.words,
-        "numbers": dict(verdict.numbers),
-        "options": {name: str(value) if isinstance(value, Path) else value for name, value in asdict(config).items()},
+        "numbers": {name: _plain(value) for name, value in verdict.numbers.items()},
+        "options": {name: _plain(value) for name, value in asdict(config).items()},
         "arguments": _arguments(config),
         "seconds": time.perf_counter() - start,
     }
     temporary = folder / f"{VERDICT}.tmp"
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
+    temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
     temporary.replace(folder / VERDICT)
     console.print(sentence(verdict), highlight=False, markup=False, soft_wrap=True)
     for what, where in (
@@ -202,6 +203,13 @@ def _arguments(config: LessonConfig) -> list[str]:
         else:
             words += [f"--{name}", *map(str, value if isinstance(value, tuple) else (value,))]
     return words
+
+
+def _plain(value: object) -> object:
+    """What JSON has a notation for: a path, and a number that is not finite, are written as words ("inf")."""
+    if isinstance(value, Path) or (isinstance(value, float) and not math.isfinite(value)):
+        return str(value)
+    return value
 
 
 def _make_folder(runs_dir: Path, name: str) -> Path:

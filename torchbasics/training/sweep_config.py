@@ -7,7 +7,7 @@ import itertools
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -125,7 +125,7 @@ class SweepConfig:
         if self.jobs is not None and self.jobs < 1:
             raise InputError(f"--jobs {self.jobs}: expected 1 or more")
         if self.resume is not None:
-            if self.settings() != SweepConfig().settings() or self.name is not None:
+            if replace(self, jobs=None, resume=None) != SweepConfig():
                 raise InputError(f"--resume {self.resume} has its own settings: give no other option but --jobs")
             return
         for option, values in self._lists().items():

@@ -63,11 +63,15 @@ def plan(config: SweepConfig) -> Plan:
     data = data_of(first)
     runs = _runs(config, folder, data)
     begun = {"settings": config.settings(), "digest": digest(data)}
-    if os.path.lexists(folder):
+    if os.path.lexists(folder) and not _is_bare(folder):
         _require_same(folder, begun)
     else:
-        make_folder(folder)
-        write_json(folder / NAME, begun)
+        if not folder.exists():
+            make_folder(folder)
+        try:
+            write_json(folder / NAME, begun)
+        except OSError as error:
+            raise InputError(f"can't write to {folder}: {error.strerror}; choose another --runs-dir") from error
     return Plan(folder, config, data.name, runs)
 
 
@@ -135,11 +139,21 @@ def _words(value: Any) -> str:
     return "left out" if value is None else " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
+def _is_bare(folder: Path) -> bool:
+    """Whether it is as a sweep that was killed before it had written its settings left it."""
+    try:
+        return {path.name for path in folder.iterdir()} <= {f"{NAME}.tmp"}
+    except OSError:
+        return False
+
+
 def _read(folder: Path) -> Any:
     try:
         return json.loads((folder / NAME).read_text())
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"no sweep is in {folder}: it has no {NAME}; give a sweep's, or another --name") from None
+    except OSError as error:
+        raise InputError(f"{folder / NAME} can't be read: {error.strerror}; choose another --name") from None
     except ValueError:
         raise _damaged(folder) from None
 
@@ -151,7 +165,10 @@ def _damaged(folder: Path) -> InputError:
 def write_json(path: Path, content: Any) -> None:
     """All of it or none, also where a kill comes in between."""
     temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
+    with temporary.open("w") as file:
+        file.write(json.dumps(content, indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
     temporary.replace(path)
 
 

@@ -25,6 +25,8 @@ Over = Callable[[TrainConfig, Outcome], None]
 PROCESSES = multiprocessing.get_context("spawn")
 # Between two looks at whether Ctrl-C was pressed.
 SECONDS = 0.2
+# A process that has closed its pipe may take to end.
+PATIENCE = 10.0
 
 
 def train_all(configs: Sequence[TrainConfig], jobs: int, stop: Stop, started: Started, over: Over) -> None:
@@ -116,15 +118,19 @@ class _Worker:
 
     def died(self) -> str:
         """How the process ended that gave no outcome."""
-        self.end(SECONDS)
+        self.process.join(PATIENCE)
         code = self.process.exitcode
-        if code == -signal.SIGKILL:
+        self.end()
+        if code is None:
+            return f"its process gave no outcome, and did not end in {PATIENCE:g} seconds"
+        # Windows has no such signal.
+        killed = getattr(signal, "SIGKILL", None)
+        if killed is not None and code == -killed:
             return "its process was killed, perhaps because the machine ran out of memory; try fewer --jobs"
         return f"its process ended with exit code {code}"
 
-    def end(self, patience: float = 0) -> None:
+    def end(self) -> None:
         """End the process, whatever it does."""
-        self.process.join(patience)
         self.process.kill()
         self.process.join()
         self.connection.close()
@@ -141,8 +147,6 @@ def serve(connection: "Connection[Outcome, TrainConfig | None]") -> None:
     """What such a process does: train what comes, answer with the outcome, stop for None."""
     if hasattr(os, "setsid"):
         os.setsid()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    torch.set_num_threads(1)
     requests: queue.SimpleQueue[TrainConfig] = queue.SimpleQueue()
 
     def listen() -> None:
@@ -157,8 +161,11 @@ def serve(connection: "Connection[Outcome, TrainConfig | None]") -> None:
             else:
                 requests.put(config)
 
-    threading.Thread(target=listen, daemon=True).start()
     try:
+        # From here on it can come, first of all while the thread is being started.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        torch.set_num_threads(1)
+        threading.Thread(target=listen, daemon=True).start()
         while True:
             connection.send(train_one(requests.get()))
     except KeyboardInterrupt:
