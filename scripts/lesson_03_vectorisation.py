@@ -131,12 +131,18 @@ WAYS: dict[str, Callable[[Array, Array, Array], Callable[[], Sweep]]] = {
 
 
 def difference(sweep: Sweep, other: Sweep) -> float:
-    """The largest |difference| of J, dw and db, which are of the order of 1 or less here."""
+    """The largest |difference| of J, dw and db."""
     return max(float(np.max(np.abs(np.asarray(a) - np.asarray(b)))) for a, b in zip(sweep, other, strict=True))
 
 
+def rounding(sweep: Sweep, m: int, n_x: int) -> float:
+    """What ways that sum in different orders may differ by: each is a mean of m terms, and z is a sum of n_x."""
+    largest = max(1.0, *(float(np.max(np.abs(value))) for value in sweep))
+    return (m + n_x) * float(np.finfo(np.float64).eps) * largest
+
+
 def timed(sweeps: dict[str, Callable[[], Sweep]], budget: float) -> dict[str, float]:
-    """The median seconds of each sweep; fewer than `REPEATS` of one that takes more than a tenth of the budget."""
+    """The median seconds of each sweep; at most `REPEATS`, and no more once they have taken a tenth of the budget."""
     seconds: dict[str, list[float]] = {name: [] for name in sweeps}
     for _ in range(REPEATS):
         for name, sweep in sweeps.items():
@@ -165,8 +171,7 @@ def experiment(config: Config, lesson: Lesson) -> Verdict:
         for sweep in found.values():
             apart = difference(sweep, next(iter(found.values())))
             worst = max(worst, apart)
-            # Of a sum of m terms of the order of 1, whose mean is taken; z is a sum of n_x.
-            equal = equal and apart < (m + config.features) * float(np.finfo(np.float64).eps)
+            equal = equal and apart < rounding(sweep, m, config.features)
         for name, seconds in timed(sweeps, config.budget).items():
             times[name][m] = seconds
             lesson.scalars(name, m, {"seconds": seconds})

@@ -7,9 +7,10 @@ Going back one layer, dZ[l] = W[l+1]^T dZ[l+1] * g'(Z[l]), so that every layer m
 
 Initialised by Xavier, W leaves the length of dZ about as it is; He's has twice its variance, for the half of the units
 that ReLU sets to 0. What a layer makes of the gradient is measured before training, as the ratio of the lengths of
-dZ[l] and dZ[l+1]. Then networks are trained: a deep one with each g; one with a single hidden layer with sigmoid and
-with tanh, whose mean is nearer 0; and one whose hidden units are all dead, Z <= 0 on every example, because b[1] was
-made far too small: with ReLU their dW[1] and db[1] are exactly 0 for ever, with leaky ReLU they are not.
+dZ[l] and dZ[l+1]. Then networks are trained: a deep one with each g, by alpha = 0.02, the sigmoid's also by 0.3, 1 and
+3, of which the best counts, so that it is not the rate that is too small; one with a single hidden layer with sigmoid
+and with tanh, whose mean is nearer 0; and one whose hidden units are all dead, Z <= 0 on every example, because b[1]
+was made far too small: with ReLU their dW[1] and db[1] are exactly 0 for ever, with leaky ReLU they are not.
 
 Source: week 3, "Activation functions" and "Derivatives of activation functions"; course 2, week 1, "Vanishing /
 exploding gradients"; Glorot and Bengio 2010; He et al. 2015.
@@ -48,6 +49,9 @@ STYLES: dict[str, dict[str, Any]] = {
     for kind, colour in zip(KINDS, COLOURS, strict=False)
 }
 UNITS = 16
+# The learning rates of the deep networks. The sigmoid has the best of several: no rate brings back its gradient.
+RATES: dict[str, tuple[float, ...]] = {"sigmoid": (0.02, 0.3, 1.0, 3.0)}
+RATE = 0.02
 DEAD_B = -4.0
 
 
@@ -93,7 +97,8 @@ def lengths(network: Network, examples: Split, *names: str) -> list[list[float]]
 
 def per_layer(dZ: list[float]) -> float:
     """What the gradient's length is multiplied by from one layer to the one before it: the geometric mean."""
-    return float((dZ[0] / dZ[-1]) ** (1 / (len(dZ) - 1)))
+    # Where every unit of a layer is dead, nothing comes back at all.
+    return float((dZ[0] / dZ[-1]) ** (1 / (len(dZ) - 1))) if dZ[-1] else 0.0
 
 
 def descend(network: Network, examples: Split, alpha: float, iterations: int) -> list[float]:
@@ -134,22 +139,29 @@ def experiment(config: Config, lesson: Lesson) -> Verdict:
         curve(by_layer, kind, "dW_by_layer", dict(enumerate(dW, start=1)))
         curve(by_depth, kind, "dW1_by_depth", dW1)
         numbers[f"factor, {kind}"] = per_layer(dZ)
-        numbers[f"largest |dZ|/|dA|, {kind}"] = max(after / before for after, before in zip(dZ, dA, strict=True))
+        numbers[f"largest |dZ|/|dA|, {kind}"] = max(
+            after / before if before else 0.0 for after, before in zip(dZ, dA, strict=True)
+        )
 
     for axis, tag, kinds, hidden, alpha, iterations, b1 in (
-        (training[0], "deep", list(KINDS), [UNITS] * config.depth, 0.02, config.iterations, 0.0),
+        (training[0], "deep", list(KINDS), [UNITS] * config.depth, RATE, config.iterations, 0.0),
         (training[1], "shallow", ["sigmoid", "tanh"], [UNITS], 0.3, config.iterations, 0.0),
         (training[2], "dead", ["ReLU", "leaky ReLU"], [UNITS], 2.0, 3 * config.iterations, DEAD_B),
     ):
         for kind in lesson.track(kinds, tag):
-            trained = network(kind, train, hidden, config.seed, b1)
-            if tag == "shallow":
-                A1 = trained.quantities(train.X, train.Y)["A1"]
-                numbers[f"|mean of A1|, {kind}"] = A1.mean(dim=1).abs().mean().item()
-            costs = descend(trained, train, alpha, iterations)
+            best = math.inf
+            for rate in RATES.get(kind, (alpha,)) if tag == "deep" else (alpha,):
+                trained = network(kind, train, hidden, config.seed, b1)
+                if tag == "shallow":
+                    A1 = trained.quantities(train.X, train.Y)["A1"]
+                    numbers[f"|mean of A1|, {kind}"] = A1.mean(dim=1).abs().mean().item()
+                by_rate = descend(trained, train, rate, iterations)
+                # The median, for a step may go too far and the next ones come back.
+                if (J := statistics.median(by_rate[-max(1, iterations // 10) :])) < best:
+                    best, costs = J, by_rate
+                    numbers[f"alpha, {tag}, {kind}"] = rate
             curve(axis, kind, f"cost_{tag}", {i: costs[i] for i in range(0, iterations, 10)})
-            # The median, for a step may go too far and the next ones come back.
-            numbers[f"cost, {tag}, {kind}"] = statistics.median(costs[-iterations // 10 :])
+            numbers[f"cost, {tag}, {kind}"] = best
             if tag == "dead":
                 Z1 = trained.quantities(train.X, train.Y)["Z1"]
                 numbers[f"dead units, {kind}"] = (Z1 <= 0).all(dim=1).double().sum().item()
@@ -161,7 +173,7 @@ def experiment(config: Config, lesson: Lesson) -> Verdict:
     by_layer.locator_params(axis="x", integer=True)
     by_layer.set_yscale("log")
     by_depth.set_yscale("log")
-    training[0].set_title(f"{config.depth} hidden layers, $\\alpha = 0.02$")
+    training[0].set_title(f"{config.depth} hidden layers, $\\alpha = 0.02$ (sigmoid: the best)")
     training[1].set_title("one hidden layer, $\\alpha = 0.3$")
     training[2].set_title(f"all units dead at first: $b^{{[1]}} = {DEAD_B:g}$, $\\alpha = 2$")
     for axis in figure.axes:
@@ -173,6 +185,7 @@ def experiment(config: Config, lesson: Lesson) -> Verdict:
     share = train.Y.mean().item()
     guess = numbers["cost of guessing"] = -share * math.log(share) - (1 - share) * math.log(1 - share)
     n = numbers
+    dead = [kind for kind in KINDS if not n[f"factor, {kind}"]]
     return Verdict(
         n["largest |dZ|/|dA|, sigmoid"] <= 0.25
         and n["factor, sigmoid"] < 0.3
@@ -185,9 +198,13 @@ def experiment(config: Config, lesson: Lesson) -> Verdict:
         and n["cost, dead, leaky ReLU"] < 0.95 * guess
         and n["cost, dead, ReLU"] > 0.999 * guess,
         f"a layer multiplies the gradient by {n['factor, sigmoid']:.2f} with sigmoid, by {n['factor, ReLU']:.2f} with "
-        f"ReLU; {config.depth} hidden layers end at J = {n['cost, deep, sigmoid']:.3f} with sigmoid, which is "
-        f"guessing, at {n['cost, deep, ReLU']:.3f} with ReLU; dead ReLU units stay dead at J = "
-        f"{n['cost, dead, ReLU']:.3f}, leaky ones come down to {n['cost, dead, leaky ReLU']:.3f}",
+        f"ReLU; {config.depth} hidden layers end at J = {n['cost, deep, sigmoid']:.3f} with sigmoid and the best of "
+        f"alpha = {', '.join(f'{rate:g}' for rate in RATES['sigmoid'])} (guessing: {guess:.3f}), at "
+        f"{n['cost, deep, ReLU']:.3f} with ReLU; dead ReLU units stay dead at J = "
+        f"{n['cost, dead, ReLU']:.3f}, leaky ones come down to {n['cost, dead, leaky ReLU']:.3f}"
+        + (
+            f"; with {' and '.join(dead)} no gradient comes back: a layer of the untrained network is dead" * bool(dead)
+        ),
         numbers,
     )
 

@@ -51,7 +51,7 @@ class Config(LessonConfig):
     """Sizes of the training set; all that there are, where one is larger."""
 
     updates: int = 400
-    """Parameter updates of every network, each on 64 examples."""
+    """Parameter updates of every network, each on 64 examples, or on what is left of a pass over fewer."""
 
     starts: int = 3
     """Seeds that every size is tried with."""

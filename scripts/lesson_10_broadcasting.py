@@ -7,8 +7,8 @@ against every label. The mean over j leaves a_i - mean(y), so that J is the cost
     J = 1/m^2 sum_i sum_j L(a_i, y_j) = 1/m sum_i L(a_i, mean(y)),
 
 whose minimum knows nothing of X. Logistic regression, with the examples as rows as files and scikit-learn have them,
-is trained by one and the same code with y (m, 1) and with y (m,). NumPy's warnings are errors meanwhile, and there are
-none: only a look at the shapes, or `torchbasics.check`, tells.
+is trained by one and the same code with y (m, 1) and with y (m,). NumPy's warnings are errors meanwhile (but that e^-z
+overflows where a is 0), and there are none: only a look at the shapes, or `torchbasics.check`, tells.
 
 Source: week 2, "Broadcasting in Python" and "A note on Python/NumPy vectors".
 """
@@ -30,6 +30,8 @@ from torchbasics.lessons.lesson import Lesson, LessonConfig, Verdict, main
 
 Array = NDArray[np.float64]
 ORIENTATIONS = {"(1, m)": (1, -1), "(m, 1)": (-1, 1), "(m,)": (-1,)}
+# e^-z beyond the largest number or below the smallest leaves a = 0 or 1, as it should.
+SATURATED: dict[str, Any] = {"over": "ignore", "under": "ignore"}
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,10 @@ class Config(LessonConfig):
         super().check()
         if self.iterations < 1:
             raise InputError(f"--iterations {self.iterations}: expected a whole number, 1 or more")
-        if not 0 < self.learning_rate < float("inf"):
-            raise InputError(f"--learning-rate {self.learning_rate}: expected a positive number, such as 0.1")
+        if not 0 < self.learning_rate <= 1000:
+            raise InputError(
+                f"--learning-rate {self.learning_rate}: expected a positive number, 1000 at most, such as 0.1"
+            )
 
 
 def propagate(w: Array, b: float, X: Array, Y: Array) -> tuple[dict[str, Any], Any]:
@@ -63,7 +67,8 @@ def propagate(w: Array, b: float, X: Array, Y: Array) -> tuple[dict[str, Any], A
 
 def predict(w: Array, b: float, X: Array) -> Array:
     """A, for every column of w."""
-    return np.asarray(1 / (1 + np.exp(-(X @ w + b))))
+    with np.errstate(**SATURATED):
+        return np.asarray(1 / (1 + np.exp(-(X @ w + b))))
 
 
 def train(X: Array, Y: Array, learning_rate: float, iterations: int) -> tuple[Array, float, list[float]]:
@@ -124,7 +129,7 @@ def experiment(config: Config, lesson: Lesson) -> Verdict:
     reports, weights = {}, {}
     labels = {"y (m, 1)": y.reshape(-1, 1), "y (m,)": y}
     for (name, Y), colour in zip(labels.items(), COLOURS, strict=False):
-        with np.errstate(all="raise"):
+        with np.errstate(all="raise", **SATURATED):
             w, b, costs = train(X, Y, config.learning_rate, config.iterations)
         for i, J in enumerate(costs):
             lesson.scalars(name, i, {"cost": J})

@@ -16,6 +16,7 @@ pick Hyperparameters".
 """
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,10 @@ class Config(LessonConfig):
         for name, values in self.grid().items():
             if len(values) < 2:
                 raise InputError(f"--{name}: {len(values)} value(s) given; expected two or more, to compare them")
+            if len(set(values)) < len(values):
+                raise InputError(f"--{name} {' '.join(map(str, values))}: expected every value once")
+        if not all(0 < alpha < math.inf for alpha in self.alphas):
+            raise InputError(f"--alphas {' '.join(map(str, self.alphas))}: expected positive numbers, such as 0.01")
         for name, sizes, least in (("depths", self.depths, 2), ("widths", self.widths, 1)):
             if min(sizes) < least:
                 raise InputError(f"--{name} {' '.join(map(str, sizes))}: expected whole numbers, {least} or more")

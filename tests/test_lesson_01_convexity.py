@@ -67,7 +67,11 @@ def test_squared_error_has_minima_where_descent_gets_caught(told: Told) -> None:
     # Both are minima indeed: no point near them costs less.
     lesson = script("convexity")
     around = torch.linspace(0, 2 * torch.pi, 73, dtype=torch.float64)[:-1]
-    for w, b in ((-0.0083, -0.5497), (1.8393, -0.4614)):
+    # The one that costs less tells nothing apart: a is near the share of label 1 at every point.
+    low, high = (torch.tensor(at, dtype=torch.float64) for at in ((-0.0083, -0.5497), (1.8393, -0.4614)))
+    assert stock("squared error", low) < stock("squared error", high)
+    assert (torch.sigmoid(low[0] * lesson.X + low[1]) - lesson.Y.mean()).abs().max() < 0.02
+    for w, b in (low.tolist(), high.tolist()):
         ring = lesson.costs("squared error", w + 0.1 * around.cos()[:, None], b + 0.1 * around.sin()[:, None])
         assert ring.min() > stock("squared error", torch.tensor([w, b], dtype=torch.float64))
 
@@ -80,6 +84,12 @@ def test_log_loss_ends_at_one_cost_from_every_start(told: Told) -> None:
     # The lines between the starts' costs and the end's close on one another under the log loss alone.
     gaps = {loss: told.curve(loss, "cost/highest")[2475] - told.curve(loss, "cost/lowest")[2475] for loss in LOSSES}
     assert gaps["log loss"] < 1e-6 < 0.01 < gaps["squared error"]
+
+
+def test_starts_that_are_on_the_way_are_not_said_to_have_ended(tmp_path: Path) -> None:
+    told = small("convexity", tmp_path, starts=3, iterations=2, grid=5)
+    assert "3 starts are still on the way" in told.verdict.words
+    assert "every start ends" not in told.verdict.words
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -15,7 +15,7 @@ from torchbasics.logistic import optimize, propagate
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     folder: Path = tmp_path_factory.mktemp("descent")
-    return small("descent", folder, starts=6, iterations=500)
+    return small("descent", folder, starts=4)
 
 
 def test_the_witness_stands_where_no_gradient_is_left_and_j_curves_up() -> None:

@@ -37,6 +37,12 @@ def test_a_sweep_is_autograds(way: str, n_x: int, m: int) -> None:
     np.testing.assert_allclose(dw, leaf.grad[:, 0], rtol=1e-12, atol=1e-15)
 
 
+def test_rounding_grows_with_what_is_summed() -> None:
+    eps, dw = np.finfo(np.float64).eps, np.array([1.0, -4000.0])
+    assert script("vectorisation").rounding((0.5, np.array([0.1]), 0.2), 10, 6) == pytest.approx(16 * eps)
+    assert script("vectorisation").rounding((0.5, dw, 0.2), 10, 6) == pytest.approx(16 * eps * 4000)
+
+
 def test_every_way_has_its_times(told: Told) -> None:
     for way in WAYS:
         seconds = told.curve(way, "seconds")

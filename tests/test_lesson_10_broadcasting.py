@@ -1,5 +1,6 @@
 """Lesson 10: what A - y of a column and an (n,) array is, and what is trained by it."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -88,8 +89,15 @@ def test_sums_of_axes() -> None:
     assert found["b - np.sum(dZ, axis=1, keepdims=True)"] == found["b"] == (4, 1)
 
 
+def test_a_prediction_of_zero_is_no_warning(tmp_path: Path) -> None:
+    with np.errstate(all="raise"):
+        told = small("broadcasting", tmp_path, learning_rate=100.0, iterations=10)
+    assert told.verdict.numbers["test accuracy, y (m, 1)"] > 0.8
+
+
 def test_options_that_cannot_be_used_are_refused() -> None:
     with pytest.raises(ValueError, match="--iterations 0: expected"):
         script("broadcasting").Config(iterations=0).check()
-    with pytest.raises(ValueError, match="--learning-rate nan: expected a positive number"):
-        script("broadcasting").Config(learning_rate=float("nan")).check()
+    for rate in (float("nan"), 1e300):
+        with pytest.raises(ValueError, match=f"--learning-rate {re.escape(str(rate))}: expected a positive number"):
+            script("broadcasting").Config(learning_rate=rate).check()

@@ -91,7 +91,8 @@ def test_a_grid_with_nothing_to_compare_is_refused(tmp_path: Path) -> None:
         ({"depths": (1, 2)}, "--depths 1 2: expected whole numbers, 2 or more"),
         ({"widths": (0, 2)}, "--widths 0 2"),
         ({"jobs": 0}, "--jobs 0"),
-        ({"alphas": (0.1, -1.0)}, "--learning-rate -1.0"),
+        ({"alphas": (0.1, -1.0)}, "--alphas 0.1 -1.0: expected positive"),
+        ({"widths": (4, 4)}, "--widths 4 4: expected every value once"),
     ):
         with pytest.raises(InputError, match=said):
             small("hyperparameters", tmp_path, **(GRID | changes))
